@@ -1,0 +1,1 @@
+"""What every List and every mutation of every service needs: pages, filters, request ids."""
