@@ -1,0 +1,144 @@
+"""What can be done with accounts and tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gateway.accounts import domain, secrets, store
+from gateway.accounts.domain import Account, Owner, Token
+from libs.api.wire import resource_name, stamp
+from libs.clock import Clock
+from libs.db import Database, Tx
+from libs.errors import AppError, Kind, not_found
+from libs.ids import Ids
+from pq.accounts.v1 import accounts_events_pb2 as events
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a token is asked to be."""
+
+    display_name: str
+    role: int | None
+    read_only: bool
+    expire_time: datetime | None
+
+
+class Accounts:
+    """The use cases; each mutation is one transaction."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        ids: Ids,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._ids = ids
+        self._random = random
+
+    async def create_account(self, display_name: str) -> tuple[Account, str]:
+        """Signs somebody up; answers the account and its first token's secret."""
+        now = self._clock.now()
+        name = domain.display_name(display_name, "account.display_name")
+        account = Account(self._ids.uuid(), name, now)
+        async with self._db.transaction() as tx:
+            await store.insert_account(tx, account)
+            asked = NewToken("first token", None, read_only=False, expire_time=None)
+            _, secret = await self._mint(tx, Owner(account.id), asked)
+            changed = events.AccountChanged(
+                account=resource_name("accounts", "acc", account.id),
+                change=events.ACCOUNT_CHANGE_CREATED,
+                change_time=stamp(now),
+            )
+            tx.publish(changed)
+        return account, secret
+
+    async def get_account(self, id: UUID) -> Account:
+        """Raises AppError (NOT_FOUND)."""
+        account = await store.get_account(self._db, id)
+        if account is None:
+            raise not_found(resource_name("accounts", "acc", id))
+        return account
+
+    async def create_token(self, owner: Owner, asked: NewToken) -> tuple[Token, str]:
+        """Mints a token; answers it and its secret. Raises AppError at the limit of live tokens."""
+        now = self._clock.now()
+        domain.display_name(asked.display_name, "token.display_name")
+        domain.expiry(asked.expire_time, now)
+        async with self._db.transaction() as tx:
+            # Minting for one owner is serial, so that the limit holds.
+            await tx.execute(
+                "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"tokens {owner.account}"
+            )
+            if await store.count_live_tokens(tx, owner, now) >= domain.MAX_TOKENS:
+                raise AppError(
+                    Kind.PRECONDITION,
+                    "too_many_tokens",
+                    f"at most {domain.MAX_TOKENS} live tokens; revoke one first",
+                )
+            return await self._mint(tx, owner, asked)
+
+    async def list_tokens(self, owner: Owner, before: UUID | None, limit: int) -> list[Token]:
+        """Newest first."""
+        return await store.list_tokens(self._db, owner, before, limit)
+
+    async def revoke_token(self, owner: Owner, id: UUID) -> Token:
+        """Ends a token now. Raises AppError (NOT_FOUND)."""
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            token = await self._owned(tx, owner, id)
+            await store.revoke(tx, id, now)
+        return replace(token, revoke_time=min(token.revoke_time or now, now))
+
+    async def rotate_token(self, owner: Owner, id: UUID, overlap: timedelta) -> tuple[Token, str]:
+        """Mints a token's successor and ends it after `overlap`. Raises AppError."""
+        now = self._clock.now()
+        ends = now + domain.overlap(overlap)
+        async with self._db.transaction() as tx:
+            old = await self._owned(tx, owner, id)
+            if not old.is_live(now):
+                raise AppError(Kind.PRECONDITION, "token_ended", "the token has ended")
+            asked = NewToken(old.display_name, old.role, old.read_only, old.expire_time)
+            made = await self._mint(tx, owner, asked)
+            await store.revoke(tx, id, ends)
+        return made
+
+    async def ensure_operator(self, secret: str, role: int, display_name: str) -> None:
+        """Registers a secret that was made outside, by whoever set the product up."""
+        if not secrets.is_wellformed(secret):
+            raise AppError(Kind.INVALID, "malformed_token", "that is no token of ours")
+        token = self._token(Owner(None), NewToken(display_name, role, False, None), secret)
+        async with self._db.transaction() as tx:
+            await store.insert_token(tx, token, secrets.digest(secret))
+
+    async def _owned(self, tx: Tx, owner: Owner, id: UUID) -> Token:
+        token = await store.token_of(tx, owner, id)
+        if token is None:
+            raise not_found(resource_name("tokens", "tok", id))
+        return token
+
+    async def _mint(self, tx: Tx, owner: Owner, asked: NewToken) -> tuple[Token, str]:
+        kind = secrets.ACCOUNT if owner.account else secrets.OPERATOR
+        secret = secrets.mint(kind, self._random)
+        token = self._token(owner, asked, secret)
+        await store.insert_token(tx, token, secrets.digest(secret))
+        return token, secret
+
+    def _token(self, owner: Owner, asked: NewToken, secret: str) -> Token:
+        return Token(
+            id=self._ids.uuid(),
+            hint=secrets.hint(secret),
+            account=owner.account,
+            role=asked.role,
+            read_only=asked.read_only,
+            display_name=asked.display_name,
+            create_time=self._clock.now(),
+            expire_time=asked.expire_time,
+        )
