@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.accounts.domain import Account, Owner, Token
 from libs.db import Reader, Tx
 
-_TOKEN = (
+_COLUMNS = (
     "id, hint, account, role, read_only, display_name, create_time, expire_time, last_use_time,"
     " revoke_time"
 )
@@ -54,14 +54,14 @@ async def insert_token(tx: Tx, token: Token, digest: bytes) -> None:
 
 async def token_by_digest(reader: Reader, digest: bytes) -> Token | None:
     """The token with this secret, dead or alive."""
-    row = await reader.fetchrow(f"select {_TOKEN} from tokens where digest = $1", digest)
+    row = await reader.fetchrow(f"select {_COLUMNS} from tokens where digest = $1", digest)
     return Token(**row) if row else None
 
 
 async def token_of(tx: Tx, owner: Owner, id: UUID) -> Token | None:
     """A token of this owner, locked until the transaction ends."""
     row = await tx.fetchrow(
-        f"select {_TOKEN} from tokens where id = $1 and account is not distinct from $2 for update",
+        f"select {_COLUMNS} from tokens where id = $1 and account is not distinct from $2 for update",
         id,
         owner.account,
     )
@@ -71,7 +71,7 @@ async def token_of(tx: Tx, owner: Owner, id: UUID) -> Token | None:
 async def list_tokens(reader: Reader, owner: Owner, before: UUID | None, limit: int) -> list[Token]:
     """At most `limit` tokens of this owner, newest first, older than `before`."""
     rows = await reader.fetch(
-        f"select {_TOKEN} from tokens where account is not distinct from $1"
+        f"select {_COLUMNS} from tokens where account is not distinct from $1"
         " and ($2::uuid is null or id < $2) order by id desc limit $3",
         owner.account,
         before,
