@@ -32,8 +32,8 @@ def fingerprint(sources: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def generate(sources: list[Path], out: Path) -> None:
-    """Runs protoc over `sources`; `out` then holds the package `pq`."""
+def generate(sources: list[Path], out: Path, root: Path = ROOT) -> None:
+    """Runs protoc over `sources` below `root`; `out` then holds the package `pq`."""
     from google.api import http_pb2
     from grpc_tools import protoc
 
@@ -44,7 +44,7 @@ def generate(sources: list[Path], out: Path) -> None:
     status = protoc.main(
         [
             "protoc",
-            f"-I{ROOT}",
+            f"-I{root}",
             f"-I{googleapis}",
             f"-I{wellknown}",
             f"--python_out={out}",
