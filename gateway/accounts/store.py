@@ -61,7 +61,8 @@ async def token_by_digest(reader: Reader, digest: bytes) -> Token | None:
 async def token_of(tx: Tx, owner: Owner, id: UUID) -> Token | None:
     """A token of this owner, locked until the transaction ends."""
     row = await tx.fetchrow(
-        f"select {_COLUMNS} from tokens where id = $1 and account is not distinct from $2 for update",
+        f"select {_COLUMNS} from tokens"
+        " where id = $1 and account is not distinct from $2 for update",
         id,
         owner.account,
     )
