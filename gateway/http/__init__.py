@@ -1,0 +1,1 @@
+"""The public face: HTTP in, gRPC out."""

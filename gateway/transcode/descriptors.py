@@ -1,0 +1,224 @@
+"""What the gateway serves, read from the descriptor set that the build ships with the package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from google.api import annotations_pb2, field_behavior_pb2, http_pb2
+from google.protobuf import descriptor_pb2, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+
+from pq.auth.v1 import rule_pb2
+
+OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
+REQUIRED = field_behavior_pb2.REQUIRED
+IMMUTABLE = field_behavior_pb2.IMMUTABLE
+
+
+class ContractError(Exception):
+    """A contract that cannot be served as it is written; told at start-up, never at run time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One way to reach an RPC by HTTP: `body` is "*", a field of the request, or empty."""
+
+    method: str
+    template: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """A unary RPC that REST may call."""
+
+    service: str
+    name: str
+    input: type[Message]
+    output: type[Message]
+    rule: rule_pb2.Rule
+    bindings: tuple[Binding, ...]
+
+    @property
+    def full_name(self) -> str:
+        """Such as "pq.market.v1.MarketService.GetCard"."""
+        return f"{self.service}.{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The gRPC path."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def public_read(self) -> bool:
+        """True where everybody gets the same answer and nothing changes by asking."""
+        rule = self.rule
+        return bool(
+            rule.anonymous and rule.read_only and "GET" in {b.method for b in self.bindings}
+        )
+
+    @property
+    def item_field(self) -> FieldDescriptor | None:
+        """A List's repeated field of resources (AIP-132); None where this is no List."""
+        descriptor = descriptor_of(self.output)
+        if "next_page_token" not in descriptor.fields_by_name:
+            return None
+        repeated = [f for f in descriptor.fields if f.is_repeated and f.message_type]
+        return repeated[0] if repeated else None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Every RPC with a `google.api.http` rule, in the order of the files, and all comments."""
+
+    rpcs: tuple[Rpc, ...]
+    comments: Mapping[str, str] = field(repr=False)
+
+    def rpc(self, full_name: str) -> Rpc:
+        """The RPC of that full name; KeyError where there is none."""
+        return {rpc.full_name: rpc for rpc in self.rpcs}[full_name]
+
+    def comment(self, full_name: str) -> str:
+        """The leading comment of a message, field, enum, value, service or RPC; or ""."""
+        return self.comments.get(full_name, "")
+
+
+def load() -> Contract:
+    """Reads the descriptor set of the package `pq` and imports its modules.
+
+    Raises ContractError where an RPC has no authorization rule, streams, or is bound twice.
+    """
+    data = importlib.resources.files("pq").joinpath("descriptors.binpb").read_bytes()
+    files = descriptor_pb2.FileDescriptorSet.FromString(data).file
+    rpcs: list[Rpc] = []
+    comments: dict[str, str] = {}
+    for file in files:
+        comments.update(_comments(file))
+        if file.package.startswith("pq."):
+            rpcs.extend(_rpcs(file.name))
+    return Contract(tuple(rpcs), comments)
+
+
+def behaviors(descriptor: FieldDescriptor) -> frozenset[int]:
+    """The `google.api.field_behavior` of a field."""
+    return frozenset(descriptor.GetOptions().Extensions[field_behavior_pb2.field_behavior])
+
+
+def descriptor_of(message: Message | type[Message]) -> Descriptor:
+    """The type's descriptor (the stubs know two classes of it, of which one exists)."""
+    return cast("Descriptor", message.DESCRIPTOR)
+
+
+def kind_of_message(field: FieldDescriptor) -> Descriptor:
+    """The message type of a field that has one."""
+    assert field.message_type is not None
+    return field.message_type
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """True for `map<…>`."""
+    kind = field.message_type
+    return kind is not None and field.is_repeated and bool(kind.GetOptions().map_entry)
+
+
+def in_oneof(field: FieldDescriptor) -> bool:
+    """True for a member of a oneof that the contract writes out (`optional` makes a hidden one)."""
+    oneof = field.containing_oneof
+    return oneof is not None and not (len(oneof.fields) == 1 and oneof.name == f"_{field.name}")
+
+
+def _rpcs(file_name: str) -> Iterator[Rpc]:
+    module = importlib.import_module(file_name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    for service in module.DESCRIPTOR.services_by_name.values():
+        for method in service.methods:
+            options = method.GetOptions()
+            if options.HasExtension(annotations_pb2.http):
+                yield _rpc(method)
+
+
+def _rpc(method: MethodDescriptor) -> Rpc:
+    options = method.GetOptions()
+    if not options.HasExtension(rule_pb2.rule):
+        raise ContractError(f"{method.full_name} has no rule (pq.auth.v1.rule) saying who may call")
+    if method.client_streaming or method.server_streaming:
+        raise ContractError(f"{method.full_name} streams: REST cannot call it")
+    http = options.Extensions[annotations_pb2.http]
+    return Rpc(
+        service=method.containing_service.full_name,
+        name=method.name,
+        input=_class(method.input_type),
+        output=_class(method.output_type),
+        rule=options.Extensions[rule_pb2.rule],
+        bindings=tuple(_binding(method, rule) for rule in (http, *http.additional_bindings)),
+    )
+
+
+def _class(descriptor: Descriptor) -> type[Message]:
+    return message_factory.GetMessageClass(descriptor)
+
+
+def _binding(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Binding:
+    kind = rule.WhichOneof("pattern")
+    if kind is None or rule.response_body:
+        raise ContractError(f"{method.full_name}: a pattern is needed, response_body is not served")
+    if kind == "custom":
+        return Binding(rule.custom.kind, rule.custom.path, rule.body)
+    body = rule.body
+    if body not in ("", "*") and body not in method.input_type.fields_by_name:
+        raise ContractError(f"{method.full_name}: its body {body!r} is no field of the request")
+    return Binding(kind.upper(), getattr(rule, kind), body)
+
+
+# Field numbers of FileDescriptorProto and its parts, which make up a SourceCodeInfo path.
+_MESSAGE, _ENUM, _SERVICE = 4, 5, 6
+_FIELD, _NESTED, _NESTED_ENUM, _ONEOF = 2, 3, 4, 8
+_VALUE = 2
+_METHOD = 2
+
+
+def _comments(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    names = dict(_paths(file))
+    for location in file.source_code_info.location:
+        name = names.get(tuple(location.path))
+        if name and location.leading_comments:
+            lines = (line.strip() for line in location.leading_comments.splitlines())
+            yield name, "\n".join(lines).strip()
+
+
+def _paths(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
+    for i, message in enumerate(file.message_type):
+        yield from _message_paths(message, (_MESSAGE, i), f"{file.package}.{message.name}")
+    for i, enum in enumerate(file.enum_type):
+        yield from _enum_paths(enum, (_ENUM, i), f"{file.package}.{enum.name}")
+    for i, service in enumerate(file.service):
+        name = f"{file.package}.{service.name}"
+        yield (_SERVICE, i), name
+        for j, method in enumerate(service.method):
+            yield (_SERVICE, i, _METHOD, j), f"{name}.{method.name}"
+
+
+def _message_paths(
+    message: descriptor_pb2.DescriptorProto, path: tuple[int, ...], name: str
+) -> Iterator[tuple[tuple[int, ...], str]]:
+    yield path, name
+    for i, item in enumerate(message.field):
+        yield (*path, _FIELD, i), f"{name}.{item.name}"
+    for i, oneof in enumerate(message.oneof_decl):
+        yield (*path, _ONEOF, i), f"{name}.{oneof.name}"
+    for i, nested in enumerate(message.nested_type):
+        yield from _message_paths(nested, (*path, _NESTED, i), f"{name}.{nested.name}")
+    for i, enum in enumerate(message.enum_type):
+        yield from _enum_paths(enum, (*path, _NESTED_ENUM, i), f"{name}.{enum.name}")
+
+
+def _enum_paths(
+    enum: descriptor_pb2.EnumDescriptorProto, path: tuple[int, ...], name: str
+) -> Iterator[tuple[tuple[int, ...], str]]:
+    yield path, name
+    for i, value in enumerate(enum.value):
+        yield (*path, _VALUE, i), f"{name}.{value.name}"
