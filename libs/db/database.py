@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
@@ -192,8 +192,14 @@ class Tx:
 class Database:
     """One database and its pool."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], outbox: OutboxWriter | None) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        outbox: OutboxWriter | None,
+        dedicated: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]] | None = None,
+    ) -> None:
         self._pool = pool
+        self._dedicated = dedicated
         self.outbox = outbox
 
     @classmethod
@@ -207,6 +213,7 @@ class Database:
         settings: Mapping[str, str] | None = None,
     ) -> Database:
         """Opens a pool of at most `max_size` connections; the first must succeed within 10 s."""
+        session = {**SERVER_SETTINGS, "application_name": application, **(settings or {})}
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -214,13 +221,20 @@ class Database:
             timeout=10,
             command_timeout=60,
             max_inactive_connection_lifetime=120,
-            server_settings={
-                **SERVER_SETTINGS,
-                "application_name": application,
-                **(settings or {}),
-            },
+            reset=_keep,
+            server_settings=session,
         )
-        return cls(pool, outbox)
+
+        def dedicated() -> Awaitable[asyncpg.Connection[asyncpg.Record]]:
+            return asyncpg.connect(dsn, timeout=10, command_timeout=30, server_settings=session)
+
+        return cls(pool, outbox, dedicated)
+
+    async def dedicated(self) -> asyncpg.Connection[asyncpg.Record]:
+        """A connection outside the pool, for session locks and LISTEN. The caller closes it."""
+        if self._dedicated is None:
+            raise RuntimeError("this database was not opened with connect()")
+        return await self._dedicated()
 
     async def close(self, timeout: float = 10) -> None:
         """Waits `timeout` seconds for connections to come back, then cuts them."""
