@@ -55,7 +55,7 @@ ERRORS = Counter(
     "Errors that callers were told of, by public reason and gRPC code.",
     ["reason", "code"],
 )
-AUTH_VERDICTS = Counter(
+AUTH_REFUSALS = Counter(
     "pq_auth_refusals", "Calls that were refused for who made them, by reason.", ["reason"]
 )
 

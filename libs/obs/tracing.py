@@ -135,8 +135,11 @@ def child(parent: TraceContext | None) -> TraceContext:
 def headers() -> dict[str, str]:
     """What to send along: `traceparent`, and `tracestate` where there is one."""
     context = _current.get()
-    if context is None:
-        return {}
+    return headers_of(context) if context is not None else {}
+
+
+def headers_of(context: TraceContext) -> dict[str, str]:
+    """What to send along with something that happens in `context`."""
     sent = {TRACEPARENT: context.traceparent}
     if context.state:
         sent[TRACESTATE] = context.state

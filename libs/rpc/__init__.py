@@ -1,0 +1,1 @@
+"""gRPC as pq uses it: what a server does around each handler, and a client around each call."""
