@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from pq.auth.v1 import rule_pb2
+from libs.auth.rules import Rule, rule_of
 
 OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
 REQUIRED = field_behavior_pb2.REQUIRED
@@ -41,7 +41,7 @@ class Rpc:
     name: str
     input: type[Message]
     output: type[Message]
-    rule: rule_pb2.Rule
+    rule: Rule
     bindings: tuple[Binding, ...]
 
     @property
@@ -142,19 +142,19 @@ def _rpcs(file_name: str) -> Iterator[Rpc]:
 
 
 def _rpc(method: MethodDescriptor) -> Rpc:
-    options = method.GetOptions()
-    if not options.HasExtension(rule_pb2.rule):
+    rule = rule_of(method)
+    if rule is None:
         raise ContractError(f"{method.full_name} has no rule (pq.auth.v1.rule) saying who may call")
     if method.client_streaming or method.server_streaming:
         raise ContractError(f"{method.full_name} streams: REST cannot call it")
-    http = options.Extensions[annotations_pb2.http]
+    http = method.GetOptions().Extensions[annotations_pb2.http]
     return Rpc(
         service=method.containing_service.full_name,
         name=method.name,
         input=_class(method.input_type),
         output=_class(method.output_type),
-        rule=options.Extensions[rule_pb2.rule],
-        bindings=tuple(_binding(method, rule) for rule in (http, *http.additional_bindings)),
+        rule=rule,
+        bindings=tuple(_binding(method, item) for item in (http, *http.additional_bindings)),
     )
 
 

@@ -1,0 +1,191 @@
+"""A routed request, from its body to the service and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from gateway.http import content
+from gateway.http.auth import Identity
+from gateway.http.backends import Backends, Context
+from gateway.http.body import BodyReader
+from gateway.http.cache import Entry, ReadCache
+from gateway.http.csv import Table
+from gateway.http.exchange import Exchange, Headers, Reply, Wire
+from gateway.http.gate import Gate
+from gateway.transcode.descriptors import kind_of_message
+from gateway.transcode.transcoder import Operation
+from libs.obs import tracing
+
+JSON_HEADERS: Headers = [("content-type", content.JSON)]
+PUBLIC_HEADERS: Headers = [
+    *JSON_HEADERS,
+    ("cache-control", "public, max-age=30"),
+    ("vary", "accept, accept-encoding"),
+]
+PRIVATE_HEADERS: Headers = [*JSON_HEADERS, ("cache-control", "no-store")]
+CSV_HEADERS: Headers = [
+    ("content-type", "text/csv; charset=utf-8; header=present"),
+    ("cache-control", "no-store"),
+    ("vary", "accept, accept-encoding"),
+]
+CSV_PAGE = 1_000
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A decoded request, ready to be sent."""
+
+    operation: Operation
+    request: Message
+    context: Context
+
+
+class Calls:
+    """Answers RPCs."""
+
+    def __init__(
+        self, gate: Gate, backends: Backends, body: BodyReader, cache: ReadCache, timeout: float
+    ) -> None:
+        self._gate = gate
+        self._backends = backends
+        self._body = body
+        self._cache = cache
+        self._timeout = timeout
+        self._reading: dict[_Key, asyncio.Future[Entry]] = {}
+        self._tables: dict[str, Table] = {}
+
+    async def cached(self, exchange: Exchange) -> Reply | None:
+        """The answer to a hot public read, from memory; None where there is none."""
+        entry = self._cache.get(exchange.path, exchange.query)
+        if entry is None:
+            return None
+        accept = exchange.headers.get("accept")
+        if accept not in (None, "*/*", content.JSON) and (
+            content.choose_type(accept, csv=True) != content.JSON
+        ):
+            return None
+        exchange.route = "(cached)"
+        await self._gate.enter(exchange, None)
+        return _serve(exchange, entry)
+
+    async def answer(
+        self, exchange: Exchange, wire: Wire, operation: Operation, path: dict[str, str]
+    ) -> Reply:
+        """The answer to a routed request. Raises AppError."""
+        exchange.route = operation.route.binding.template
+        listed = operation.write_item is not None
+        form = content.choose_type(exchange.headers.get("accept"), csv=listed)
+        identity = await self._gate.enter(exchange, operation.rpc)
+        parent = tracing.parse(
+            exchange.headers.get("traceparent"), exchange.headers.get("tracestate")
+        )
+        with tracing.span(
+            f"{operation.method} {exchange.route}", tracing.SpanKind.SERVER, parent=parent
+        ):
+            call = await self._decode(exchange, wire, operation, path, identity)
+            if form == content.CSV:
+                return await self._stream(call)
+            if operation.rpc.public_read:
+                return _serve(exchange, await self._read(exchange, call))
+            data = await self._send(call)
+            return _fresh(exchange, operation.encode(data))
+
+    async def _decode(
+        self,
+        exchange: Exchange,
+        wire: Wire,
+        operation: Operation,
+        path: dict[str, str],
+        identity: Identity,
+    ) -> Call:
+        body = await self._body.read(exchange, wire, wanted=bool(operation.body))
+        key = exchange.headers.get("idempotency-key")
+        request = operation.decode(path, exchange.query, body, key)
+        return Call(operation, request, Context(identity, exchange.request_id, self._timeout))
+
+    async def _send(self, call: Call) -> bytes:
+        return await self._backends.call(call.operation.rpc, call.request, call.context)
+
+    async def _read(self, exchange: Exchange, call: Call) -> Entry:
+        """A public read. Those who ask the same at once share one call: after an invalidation
+        everybody does."""
+        key = (exchange.path, exchange.query)
+        running = self._reading.get(key)
+        if running is not None:
+            return await asyncio.shield(running)
+        future = self._reading[key] = asyncio.get_running_loop().create_future()
+        try:
+            generation = self._cache.generation
+            body = call.operation.encode(await self._send(call))
+            entry = self._cache.entry(body, PUBLIC_HEADERS)
+            self._cache.put(*key, entry, generation)
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()  # it is told to the one who asked first; others may not wait
+            raise
+        finally:
+            del self._reading[key]
+        future.set_result(entry)
+        return entry
+
+    async def _stream(self, call: Call) -> Reply:
+        """A List as CSV: the page asked for, or, where none was, all of them.
+
+        The first page is read before the answer begins, so that a refusal is still a problem.
+        """
+        request = call.request
+        whole = not (request.page_size or request.page_token)  # type: ignore[attr-defined] # a List
+        if whole:
+            request.page_size = CSV_PAGE  # type: ignore[attr-defined] # a List
+        page = call.operation.rpc.output.FromString(await self._send(call))
+        headers = list(CSV_HEADERS)
+        following = page.next_page_token  # type: ignore[attr-defined] # a List
+        if not whole and following:
+            headers.append(("pq-next-page-token", following))
+        return Reply(200, headers, self._pages(call, page, whole=whole))
+
+    async def _pages(self, call: Call, page: Message, *, whole: bool) -> AsyncIterator[bytes]:
+        item = call.operation.rpc.item_field
+        write = call.operation.write_item
+        assert item is not None
+        assert write is not None
+        table = self._table(call.operation)
+        yield table.header.encode()
+        while True:
+            yield table.rows(getattr(page, item.name), write)
+            token = page.next_page_token  # type: ignore[attr-defined] # a List
+            if not whole or not token:
+                return
+            call.request.page_token = token  # type: ignore[attr-defined] # a List
+            page = call.operation.rpc.output.FromString(await self._send(call))
+
+    def _table(self, operation: Operation) -> Table:
+        item = operation.rpc.item_field
+        assert item is not None
+        kind = kind_of_message(item)
+        if kind.full_name not in self._tables:
+            self._tables[kind.full_name] = Table(kind)
+        return self._tables[kind.full_name]
+
+
+def _serve(exchange: Exchange, entry: Entry) -> Reply:
+    """An entry in the form the client takes, or 304 where the client has it."""
+    headers, body = entry.form(gzip=content.takes_gzip(exchange.headers))
+    known = exchange.headers.get("if-none-match")
+    if known is not None and content.none_match(known, entry.tag):
+        kept = [h for h in headers if h[0] not in ("content-type", "content-encoding")]
+        return Reply(304, kept)
+    return Reply(200, headers, body)
+
+
+def _fresh(exchange: Exchange, body: bytes) -> Reply:
+    """An answer for this caller alone."""
+    if len(body) >= content.MIN_COMPRESSED and content.takes_gzip(exchange.headers):
+        headers = [*PRIVATE_HEADERS, ("content-encoding", "gzip"), ("vary", "accept-encoding")]
+        return Reply(200, headers, content.gzip(body))
+    return Reply(200, PRIVATE_HEADERS, body)

@@ -1,0 +1,103 @@
+"""granian, embedded in our own loop, on a socket of our own.
+
+The socket is bound here, without SO_REUSEPORT: granian's own would share a port with a stranger in
+silence. Ours fails where the port is taken, and tells its number where 0 was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1_024
+HEAD_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
+BUFFER = 65_536  # bytes; what a head may take in the parser, which then answers 431 by itself
+
+
+class PortInUseError(OSError):
+    """Somebody listens there already; the message names the address."""
+
+
+class _Embedded(Server):
+    """The server on a given socket."""
+
+    def __init__(self, listener: socket.socket, application: Any) -> None:
+        self._listener = listener
+        host, port = listener.getsockname()[:2]
+        super().__init__(
+            application,
+            host,
+            port,
+            interface=Interfaces.RSGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            log_enabled=False,
+            http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT, max_buffer_size=BUFFER),
+        )
+
+    def _init_shared_socket(self) -> None:
+        self._ssp = None
+        # granian types neither: a descriptor, whether it is of a Unix socket, and the backlog.
+        holder: Any = SocketHolder
+        self._shd = holder(self._listener.fileno(), False, BACKLOG)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortInUseError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class HttpServer:
+    """Serves an RSGI application on `listener` from `start` to `stop`."""
+
+    def __init__(self, application: Any, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server: Any = _Embedded(listener, application)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        number: int = self._listener.getsockname()[1]
+        return number
+
+    def start(self) -> None:
+        """Begins to serve, in the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(), name="http")
+
+    async def wait(self) -> None:
+        """Returns when the server ended; raises what ended it."""
+        assert self._task is not None
+        await asyncio.shield(self._task)
+
+    async def stop(self, grace: float) -> bool:
+        """Stops listening, lets what is in flight finish for up to `grace` seconds; False where
+        that was not enough."""
+        if self._task is None:
+            return True
+        self._server.stop()
+        done, _ = await asyncio.wait({self._task}, timeout=grace)
+        if not done:
+            log.warning("requests were still in flight when the grace ended")
+            self._task.cancel()
+        return bool(done)

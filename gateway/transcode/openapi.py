@@ -1,0 +1,293 @@
+"""The OpenAPI 3.1 document, from the descriptors and their comments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from google.api import resource_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.transcode.descriptors import (
+    OUTPUT_ONLY,
+    REQUIRED,
+    Contract,
+    ContractError,
+    behaviors,
+    descriptor_of,
+    kind_of_message,
+)
+from gateway.transcode.routes import Route, RouteTable
+from gateway.transcode.schemas import Schema, Schemas
+
+PROBLEM = "application/problem+json"
+STATUSES = {
+    400: "The request is not valid; `violations` names each field at fault.",
+    401: "A token is needed, or this one is not valid.",
+    403: "This token may not do that.",
+    404: "It does not exist, or is not yours.",
+    406: "The answer has no form that the client takes.",
+    408: "The body did not arrive in time.",
+    409: "It changed meanwhile, exists already, or the same request is still under way.",
+    411: "The body came without its length.",
+    413: "The body, or the answer, is too large.",
+    415: "The body is not JSON.",
+    422: "The idempotency key was used for another request.",
+    429: "Too many requests; `Retry-After` says when to come again.",
+    431: "The headers are too large.",
+    499: "The call was cancelled.",
+    500: "Something went wrong here; the request id finds it in our logs.",
+    501: "The service behind this does not know the call.",
+    503: "A service behind this is away; try again.",
+    504: "It took too long.",
+}
+_ALWAYS = (400, 401, 406, 429, 431, 499, 500, 501, 503, 504)
+_BODY = (408, 411, 413, 415)
+_CHANGE = (409, 422)
+_MAX_DEPTH = 3
+
+_TEXT: Schema = {"type": "string"}
+PROBLEM_SCHEMA: Schema = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "instance", "reason", "requestId"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "Names the sort of problem."},
+        "title": {**_TEXT, "description": "The status in words."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {**_TEXT, "description": "What happened this time, for people."},
+        "instance": {"type": "string", "format": "uri", "description": "Names this occurrence."},
+        "reason": {**_TEXT, "description": "A stable word, for programs."},
+        "requestId": {**_TEXT, "description": "The X-Request-Id of the answer."},
+        "violations": {
+            "type": "array",
+            "description": "The fields at fault.",
+            "items": {
+                "type": "object",
+                "required": ["field", "description", "reason"],
+                "properties": {
+                    "field": {**_TEXT, "description": "Its path, as JSON names it."},
+                    "description": {**_TEXT, "description": "What was expected."},
+                    "reason": {**_TEXT, "description": "A stable word, for programs."},
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+_HEADERS: Schema = {
+    "X-Request-Id": {"description": "Names this request in logs.", "schema": _TEXT},
+    "RateLimit": {"description": "What is left of the quota.", "schema": _TEXT},
+    "RateLimit-Policy": {"description": "The quota.", "schema": _TEXT},
+    "ETag": {"description": "Names this form of the answer.", "schema": _TEXT},
+    "Retry-After": {"description": "Seconds until it is worth trying.", "schema": _TEXT},
+}
+_KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes the call safe to repeat: the same key and request, the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def document(contract: Contract, table: RouteTable, version: str, description: str) -> Schema:
+    """The whole document. Raises ContractError where two operations would share an id."""
+    schemas = Schemas(contract)
+    schemas.components["Problem"] = PROBLEM_SCHEMA
+    patterns = dict(_patterns(contract))
+    paths: dict[str, Schema] = {}
+    seen: set[str] = set()
+    for route in table.routes:
+        path, names = _path(route, patterns)
+        operation = _operation(contract, schemas, route, names)
+        if operation["operationId"] in seen:
+            raise ContractError(f"two operations are called {operation['operationId']}")
+        seen.add(operation["operationId"])
+        paths.setdefault(path, {})[route.binding.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "pq", "version": version, "description": description},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": told} for name, told in _tags(contract)],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.components.items())),
+            "headers": _HEADERS,
+            "responses": _problems(),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": 'A token of an account or an operator, "pq_…".',
+                }
+            },
+        },
+    }
+
+
+def _operation(contract: Contract, schemas: Schemas, route: Route, names: list[str]) -> Schema:
+    rpc, binding = route.rpc, route.binding
+    comment = contract.comment(rpc.full_name)
+    operation: Schema = {
+        "operationId": rpc.name[0].lower() + rpc.name[1:],
+        "tags": [rpc.service.rpartition(".")[2]],
+        "summary": comment.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip("."),
+        "description": comment,
+        "parameters": [_path_parameter(name) for name in names],
+        "responses": _responses(schemas, route),
+        "security": [{"token": []}],
+        "x-rpc": rpc.full_name,
+    }
+    if rpc.rule.anonymous:
+        operation["security"].insert(0, {})
+    request = descriptor_of(rpc.input)
+    bound = frozenset(name for name, _, _ in route.template.variables)
+    if binding.body == "*":
+        schema = schemas.body(request, bound)
+        needed = any(REQUIRED in behaviors(f) for f in request.fields if f.name not in bound)
+        operation["requestBody"] = _body(schema, required=needed)
+    else:
+        if binding.body:
+            field = request.fields_by_name[binding.body]
+            schema = schemas.request(kind_of_message(field))
+            operation["requestBody"] = _body(schema, required=REQUIRED in behaviors(field))
+        taken = bound | {binding.body}
+        operation["parameters"] += _query(contract, schemas, request, taken)
+    if "request_id" in request.fields_by_name:
+        operation["parameters"].append(_KEY)
+    return operation
+
+
+def _body(schema: Schema, *, required: bool) -> Schema:
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
+
+
+def _responses(schemas: Schemas, route: Route) -> Schema:
+    rpc = route.rpc
+    content: Schema = {"application/json": {"schema": schemas.answer(descriptor_of(rpc.output))}}
+    if rpc.item_field is not None:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    shown = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+    if rpc.public_read:
+        shown.append("ETag")
+    responses: Schema = {
+        "200": {"description": "Done.", "headers": _references(shown), "content": content}
+    }
+    if rpc.public_read:
+        responses["304"] = {"description": "The client has it.", "headers": _references(shown)}
+    for status in _statuses(route):
+        responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+    return responses
+
+
+def _problems() -> Schema:
+    """One response a status, which operations refer to."""
+    found = {}
+    for status, told in STATUSES.items():
+        headers = ["X-Request-Id", *(["Retry-After"] if status in (429, 503) else [])]
+        found[f"Problem{status}"] = {
+            "description": told,
+            "headers": _references(headers),
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return found
+
+
+def _statuses(route: Route) -> list[int]:
+    found = set(_ALWAYS)
+    # A public read names no owner, and yet a resource may not be there.
+    if route.template.variables or not route.rpc.public_read:
+        found.add(404)
+    if not route.rpc.rule.anonymous:
+        found.add(403)
+    if not route.rpc.rule.read_only:
+        found |= {403, 404, *_CHANGE}
+    if route.binding.body:
+        found |= set(_BODY)
+    else:
+        found |= {411, 413}
+    return sorted(found)
+
+
+def _references(names: list[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _path_parameter(name: str) -> Schema:
+    schema = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query(
+    contract: Contract,
+    schemas: Schemas,
+    descriptor: Descriptor,
+    bound: frozenset[str],
+    above: str = "",
+    depth: int = 0,
+) -> list[Schema]:
+    parameters = []
+    for field in descriptor.fields:
+        if field.name in bound or OUTPUT_ONLY in behaviors(field):
+            continue
+        name = above + field.json_name
+        schema = _query_schema(schemas, field)
+        if schema is not None:
+            parameter: Schema = {
+                "name": name,
+                "in": "query",
+                "required": REQUIRED in behaviors(field),
+                "schema": schema,
+            }
+            comment = contract.comment(field.full_name)
+            parameters.append({**parameter, "description": comment} if comment else parameter)
+        elif not field.is_repeated and depth < _MAX_DEPTH:
+            inner = kind_of_message(field)
+            parameters += _query(contract, schemas, inner, frozenset(), f"{name}.", depth + 1)
+    return parameters
+
+
+def _query_schema(schemas: Schemas, field: FieldDescriptor) -> Schema | None:
+    """How a parameter is written; None for a message, whose fields are parameters of their own."""
+    if field.message_type is None:
+        schema = schemas.scalar(field)
+    elif kind_of_message(field).full_name.startswith("google.protobuf."):
+        schema = schemas.request(kind_of_message(field))
+    else:
+        return None
+    return {"type": "array", "items": schema} if field.is_repeated else schema
+
+
+def _patterns(contract: Contract) -> Iterator[tuple[str, str]]:
+    """(type of resource, its name's pattern), of all resources that the contract speaks of."""
+    for rpc in contract.rpcs:
+        for message in descriptor_of(rpc.output).file.message_types_by_name.values():
+            resource = message.GetOptions().Extensions[resource_pb2.resource]
+            if resource.type:
+                yield resource.type, resource.pattern[0]
+
+
+def _path(route: Route, patterns: dict[str, str]) -> tuple[str, list[str]]:
+    """The path as OpenAPI writes it, "/v1/alerts/{alert}:snooze", and its parameters."""
+    segments = [segment or "" for segment in route.template.segments]
+    for name, first, last in route.template.variables:
+        field = descriptor_of(route.rpc.input).fields_by_name[name]
+        reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
+        named = patterns.get(reference.type, "").split("/")
+        for index in range(first, last):
+            if not segments[index]:
+                inner = index - first
+                known = named[inner].strip("{}") if len(named) == last - first else ""
+                segments[index] = f"{{{known or segments[index - 1].removesuffix('s')}}}"
+    names = [segment[1:-1] for segment in segments if segment.startswith("{")]
+    verb = f":{route.template.verb}" if route.template.verb else ""
+    return "/" + "/".join(segments) + verb, names
+
+
+def _tags(contract: Contract) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for rpc in contract.rpcs:
+        if rpc.service not in seen:
+            seen.add(rpc.service)
+            yield rpc.service.rpartition(".")[2], contract.comment(rpc.service)
