@@ -1,0 +1,1 @@
+"""The product on one machine: an embedded real PostgreSQL, and the supervisor behind `pq up`."""
