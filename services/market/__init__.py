@@ -1,0 +1,1 @@
+"""Market: cards, their daily prices, and the events that tell of their changes."""

@@ -1,0 +1,36 @@
+"""Connects the market's parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from libs.runtime import Runtime
+from pq.market.v1 import imports_pb2_grpc, market_pb2_grpc
+from services.market.config import Config
+from services.market.handlers.ingest import Ingest, Limits
+from services.market.servicer.imports import ImportServicer
+from services.market.servicer.market import MarketServicer
+from services.market.store.history import RowHistory
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+async def build(rt: Runtime, config: Config) -> None:
+    """Makes the parts and hands them to the runtime."""
+    db = await rt.database(migrations=[("market", MIGRATIONS)])
+    rt.relay(db, await rt.event_log())
+    limits = Limits(
+        packed_bytes=config.max_file_bytes,
+        plain_bytes=config.max_plain_bytes,
+        rows=config.max_rows,
+        days_ahead=config.max_days_ahead,
+    )
+    ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits)
+    tokens = rt.page_tokens()
+    rt.servicer(
+        market_pb2_grpc.add_MarketServiceServicer_to_server,
+        MarketServicer(db, tokens, RowHistory()),
+    )
+    rt.servicer(
+        imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)
+    )

@@ -1,0 +1,51 @@
+"""The market's settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from libs.config import field
+from libs.runtime import ServiceConfig
+
+_SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
+
+
+def currencies(text: str) -> Mapping[str, str]:
+    """Reads "tcgplayer=USD,cardmarket=EUR". Raises ValueError."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        match = _SOURCE.fullmatch(part.strip())
+        if match is None or match[1] in found:
+            raise ValueError(
+                "expected sources with their currency, such as tcgplayer=USD, once each"
+            )
+        found[match[1]] = match[2]
+    return MappingProxyType(found)
+
+
+DEFAULT_SOURCES = "tcgplayer=USD,cardmarket=EUR,demo=USD"
+
+
+@dataclass(frozen=True)
+class Config(ServiceConfig):
+    """What the market needs."""
+
+    sources: Mapping[str, str] = field(
+        "PQ_MARKET_SOURCES",
+        currencies(DEFAULT_SOURCES),
+        help="sources and their currencies; a card's headline is of the first that quotes it",
+        parse=currencies,
+    )
+    max_file_bytes: int = field(
+        "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"
+    )
+    max_plain_bytes: int = field(
+        "PQ_MARKET_MAX_PLAIN_BYTES", 64 << 20, help="largest file taken, unpacked"
+    )
+    max_rows: int = field("PQ_MARKET_MAX_ROWS", 500_000, help="most rows taken in one file")
+    max_days_ahead: int = field(
+        "PQ_MARKET_MAX_DAYS_AHEAD", 7, help="how far ahead of today (UTC) a day of prices may be"
+    )

@@ -1,0 +1,1 @@
+"""What the market does: takes files in, and answers reads."""

@@ -1,0 +1,1 @@
+"""The market's RPCs: messages to values and back."""

@@ -1,0 +1,101 @@
+"""The newest quote of each card and source: read by lists, and by the next day's comparison."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from libs.db import Reader, Tx
+from services.market.domain import money
+from services.market.domain.changes import NO_DAY, Ints, Known, Mask
+from services.market.domain.prices import FIELDS, Cents
+
+
+async def known(reader: Reader, source: int, cards: Ints) -> tuple[Mask, Known]:
+    """Which of `cards` have a row, and their newest known market price, in the order given."""
+    row = await reader.fetchrow(
+        "select array_agg(card),"
+        f" array_agg(coalesce(known_day - date '2000-01-01', {NO_DAY})),"
+        f" array_agg(coalesce(known, {money.NONE}))"
+        " from card_latest where source = $1 and card = any($2::int[])",
+        source,
+        cards.tolist(),
+    )
+    assert row is not None  # an aggregate has a row
+    there, prices = np.zeros(len(cards), np.bool_), Known.nothing(len(cards))
+    if row[0] is None:
+        return there, prices
+    found = np.array(row[0], np.int32)
+    order = np.argsort(cards)
+    places = order[np.searchsorted(cards, found, sorter=order)]
+    there[places] = True
+    prices.days[places] = row[1]
+    prices.cents[places] = row[2]
+    return there, prices
+
+
+async def insert(tx: Tx, source: int, cards: Ints) -> None:
+    """Makes empty rows for cards that the source had not quoted before."""
+    if not len(cards):
+        return
+    numbers = cards.tolist()
+    await tx.execute(
+        "update card_latest set headline = false"
+        " where card = any($1::int[]) and source > $2 and headline",
+        numbers,
+        source,
+    )
+    await tx.execute(
+        "insert into card_latest (card, source, headline)"
+        " select u.card, $2, not exists (select from card_latest other"
+        " where other.card = u.card and other.source < $2)"
+        " from unnest($1::int[]) as u (card) order by u.card",
+        numbers,
+        source,
+    )
+
+
+async def advance(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> None:
+    """Brings rows up to a day's quotes, as far as they are older than the day."""
+    columns = [cents[:, place].tolist() for place in range(len(FIELDS))]
+    await tx.execute(_ADVANCE, source, day, cards.tolist(), *columns)
+
+
+async def recompute(tx: Tx, source: int, day: date, cards: Ints) -> None:
+    """Reads rows anew from the quotes, where a correction of `day` may have touched them."""
+    await tx.execute(_RECOMPUTE, source, day, cards.tolist())
+
+
+# Rows older than the day take the whole quote; a known price moves on by itself, for the newest
+# quote may be without one. -1 is money.NONE.
+_ADVANCE = """
+update card_latest l set
+    day = greatest(l.day, $2),
+    market = case when l.day > $2 then l.market else nullif(u.market, -1) end,
+    low = case when l.day > $2 then l.low else nullif(u.low, -1) end,
+    mid = case when l.day > $2 then l.mid else nullif(u.mid, -1) end,
+    high = case when l.day > $2 then l.high else nullif(u.high, -1) end,
+    direct_low = case when l.day > $2 then l.direct_low else nullif(u.direct_low, -1) end,
+    known_day = case when u.market < 0 or l.known_day > $2 then l.known_day else $2 end,
+    known = case when u.market < 0 or l.known_day > $2 then l.known else u.market end
+from unnest($3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
+    as u (card, market, low, mid, high, direct_low)
+where l.card = u.card and l.source = $1
+    and (l.day is null or l.day <= $2
+         or (u.market >= 0 and (l.known_day is null or l.known_day <= $2)))
+"""
+
+_RECOMPUTE = """
+update card_latest l set
+    day = q.day, market = q.market, low = q.low, mid = q.mid, high = q.high,
+    direct_low = q.direct_low, known_day = k.day, known = k.market
+from unnest($3::int[]) as u (card)
+left join lateral (
+    select * from quotes where card = u.card and source = $1 order by day desc limit 1) q on true
+left join lateral (
+    select day, market from quotes where card = u.card and source = $1 and market is not null
+    order by day desc limit 1) k on true
+where l.card = u.card and l.source = $1
+    and (l.day is null or l.day <= $2 or l.known_day is null or l.known_day <= $2)
+"""

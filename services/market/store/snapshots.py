@@ -1,0 +1,121 @@
+"""Versions of days, and what corrections replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from libs.api import filters
+from libs.db import Reader, Tx
+from services.market.domain import money
+from services.market.domain.imports import Mode, Snapshot
+
+MODES = {f"MODE_{mode.name}": mode for mode in Mode if mode is not Mode.UNSPECIFIED}
+FILTERS = {
+    "day": filters.day("n.day"),
+    "source": filters.text("s.name"),
+    "version": filters.whole("n.version"),
+    "mode": filters.choice("n.mode", MODES),
+}
+
+_SELECT = (
+    "select s.name as source, n.day, n.version, n.publish_time, n.quote_count, n.change_count,"
+    " n.rejected_count, n.import as import_id, n.mode, n.source as source_number"
+    " from snapshots n join sources s using (source)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a source stands: the version of a day it has, if any, and its newest day."""
+
+    version: int | None
+    newest: date | None
+
+
+async def standing(reader: Reader, source: int, day: date) -> Standing:
+    """Where the source stands with regard to `day`."""
+    row = await reader.fetchrow(
+        "select (select max(version) from snapshots where source = $1 and day = $2),"
+        " (select max(day) from snapshots where source = $1)",
+        source,
+        day,
+    )
+    assert row is not None  # it selects from nothing
+    return Standing(row[0], row[1])
+
+
+async def get(reader: Reader, source: str, day: date, version: int) -> Snapshot | None:
+    """One version of a day."""
+    row = await reader.fetchrow(
+        f"{_SELECT} where s.name = $1 and n.day = $2 and n.version = $3", source, day, version
+    )
+    return None if row is None else _snapshot(row)
+
+
+async def page(
+    reader: Reader, where: filters.Where, after: tuple[date, int, int] | None, limit: int
+) -> tuple[list[Snapshot], tuple[date, int, int] | None]:
+    """Versions by day, newest first, and where the next page begins, None at the end.
+
+    `after` is such a place: day, version, source. `where` counts its parameters from 5.
+    """
+    day, version, source = after or (None, None, None)
+    rows = await reader.fetch(
+        f"{_SELECT} where {where.sql}"
+        " and ($1::date is null or (n.day, n.version, n.source) < ($1, $2::int, $3::int))"
+        " order by n.day desc, n.version desc, n.source desc limit $4",
+        day,
+        version,
+        source,
+        limit + 1,
+        *where.params,
+    )
+    last = rows[limit - 1] if len(rows) > limit else None
+    place = None if last is None else (last["day"], last["version"], last["source_number"])
+    return [_snapshot(row) for row in rows[:limit]], place
+
+
+async def insert(tx: Tx, source: int, item: Snapshot) -> None:
+    """Stores a version."""
+    await tx.execute(
+        "insert into snapshots (source, day, version, publish_time, quote_count, change_count,"
+        " rejected_count, import, mode) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        source,
+        item.day,
+        item.version,
+        item.publish_time,
+        item.quote_count,
+        item.change_count,
+        item.rejected_count,
+        item.import_id,
+        item.mode,
+    )
+
+
+async def insert_corrections(
+    tx: Tx,
+    source: int,
+    item: Snapshot,
+    rows: Iterable[tuple[int, list[int] | None, list[int] | None]],
+) -> None:
+    """Keeps what a version replaced: (card, the old five prices or None, the new or None)."""
+    place = (item.day, source, item.version - 1, item.version)
+    await tx.copy_records(
+        "corrections",
+        ("card", "day", "source", "from_version", "to_version", "old", "new", "import"),
+        [(card, *place, _nulls(old), _nulls(new), item.import_id) for card, old, new in rows],
+    )
+
+
+def _nulls(cents: list[int] | None) -> list[int | None] | None:
+    return None if cents is None else [None if value == money.NONE else value for value in cents]
+
+
+def _snapshot(row: Any) -> Snapshot:
+    values = dict(row)
+    del values["source_number"]
+    values["mode"] = Mode(values["mode"])
+    return Snapshot(**values)
