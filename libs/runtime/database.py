@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 
@@ -18,7 +18,7 @@ from libs.runtime.parts import Part
 
 log = logging.getLogger(__name__)
 
-Folders = Sequence[tuple[str, Path]]
+Folders: TypeAlias = Mapping[str, Path] | Sequence[tuple[str, Path]]
 LONGEST_PAUSE = 2.0
 # These pass too, once somebody has created the database or its user.
 _NOT_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
@@ -68,7 +68,7 @@ class Opening:
     dsn: str
     application: str
     connections: int
-    folders: Folders
+    folders: Sequence[tuple[str, Path]]
     part: Part
 
     async def open(self, database: LazyDatabase) -> None:

@@ -61,7 +61,7 @@ async def _run(build: Callable[[Runtime, C], Awaitable[None]], config: C, versio
     try:
         await build(rt, config)
         await _start(rt, probes)
-    except AddressInUseError as error:
+    except (AddressInUseError, OSError) as error:
         log.critical(str(error))
         return EXIT_FAILED
     serving = asyncio.create_task(_serve_when_ready(rt))
@@ -89,6 +89,8 @@ async def _start(rt: Runtime, probes: Probes) -> None:
     rt.background("loop-lag", _measure_lag)
     for name, work, part in rt.work:
         rt.background_tasks.start(name, work, part)
+    for name, work, part in rt.consuming:
+        rt.consumer_tasks.start(name, work, part)
     rt.parts.settle()
     metrics.BUILD.labels(rt.service, rt.version).set(1)
     # What start-up made lives as long as the process: no collection need look at it again.
@@ -115,8 +117,9 @@ async def drain(rt: Runtime) -> None:
     await rt.server.leave()
     if rt.parts.ready.is_set():
         await asyncio.sleep(config.drain_notice)
-    finishing = [rt.server.stop(config.drain_grace)]
-    finishing += [_bounded(finish, config.drain_grace) for finish in rt.drains]
+    grace = config.drain_grace
+    finishing = [rt.server.stop(grace), rt.consumer_tasks.stop(timeout=grace)]
+    finishing += [_bounded(finish, grace) for finish in rt.drains]
     for outcome in await asyncio.gather(*finishing, return_exceptions=True):
         if isinstance(outcome, BaseException):
             log.error("a part did not finish in good order", exc_info=outcome)

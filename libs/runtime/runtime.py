@@ -70,6 +70,9 @@ class Runtime:
         self.drains: list[Work] = []
         self.work: list[tuple[str, Work, Part]] = []
         self.background_tasks = Background()
+        # Apart: they end first, while what they handed over can still be finished.
+        self.consuming: list[tuple[str, Work, Part]] = []
+        self.consumer_tasks = Background()
 
     # --- identity
 
@@ -98,7 +101,7 @@ class Runtime:
         """The service's database, which may be away: it is opened and migrated in the background.
 
         Until then its calls raise what is_transient knows, RPCs answer UNAVAILABLE, and the process
-        is not ready. `migrations` are (namespace, folder); those of libs come by themselves.
+        is not ready. `migrations` has a folder a namespace; those of libs come by themselves.
         """
         from libs.events import outbox
         from libs.events.catalog import Catalog
@@ -150,7 +153,8 @@ class Runtime:
 
         consumer = Consumer(name, db, log, handlers)
         self.consumers.append(consumer)
-        self.background(f"consumer:{name}", consumer.run)
+        part = self.parts.add(f"consumer:{name}")
+        self.consuming.append((part.name, consumer.run, part))
         return consumer
 
     # --- calls
