@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import asyncpg
 import psutil
+
+from libs.local.ports import free_ports, is_free
 
 MAJOR = "18"
 USER = "pq"
@@ -65,8 +66,8 @@ def binaries() -> Path:
 class EmbeddedPostgres:
     """One server on one folder, reached by a password over loopback.
 
-    `start` must be called from a thread that lives as long as the server shall: the kernel ends a
-    child when the thread that made it ends.
+    `start` and `spawn` must be called from a thread that lives as long as the server shall: the
+    kernel ends a child when the thread that made it ends.
     """
 
     def __init__(
@@ -91,6 +92,11 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         """The postmaster's process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def status(self) -> int | None:
+        """How the server ended; None while it runs, or before its first start."""
+        return self._process.poll() if self._process else None
 
     def dsn(self, database: str) -> str:
         """Where `database` is reached."""
@@ -131,10 +137,22 @@ class EmbeddedPostgres:
         return True
 
     def start(self) -> None:
-        """Starts the server as a child; `ready` tells when it answers. Raises PostgresError."""
+        """Prepares and spawns; `ready` tells when the server answers. Raises PostgresError."""
+        self.prepare()
+        self.spawn()
+
+    def prepare(self) -> None:
+        """Makes the data folder where there is none, clears what a dead server left, finds a port.
+
+        A port that was used once is kept, for clients know it.
+        """
         self.initialise()
         self.clear_orphans()
-        self.port = self.port if self.port and _is_free(self.port) else _free_port()
+        if self._process is None and not (self.port and is_free(self.port)):
+            self.port = free_ports(1)[0]
+
+    def spawn(self) -> None:
+        """Starts the server as a child."""
         options = [part for item in self._settings.items() for part in ("-c", "=".join(item))]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -261,20 +279,3 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
