@@ -1,0 +1,240 @@
+"""From the outbox to the log: one relay a database, in id order, under a fencing epoch.
+
+Rows are deleted once they are in the log, so a row that is there is unsent. A relay that dies
+between the two sends again what it had sent; the consumers' inbox takes the repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from libs.db import Database, is_transient
+from libs.events.log import Log, LogError, LogUnavailableError, Producer
+from libs.events.outbox import Outbox, record_of
+from libs.obs import metrics
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+BATCH_BYTES = 8 * 1_048_576
+
+# A row's id can become visible after higher ones were sent, when its transaction commits late. The
+# low-water mark trails what was sent by this many seconds; what is later still is found by the scan
+# of everything.
+TRAIL = 5.0
+FULL_SCAN = 30.0
+
+# Idle polling, in seconds. Commits elsewhere reach us by NOTIFY; this is for when that fails.
+_POLL_FIRST, _POLL_LAST = 0.01, 0.25
+_STANDBY = 1.0
+_BACKOFF_FIRST, _BACKOFF_LAST = 0.1, 5.0
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+_LOCK = 0x7071_726C
+_CHANNEL = "pq_outbox"
+
+_UNSENT = """
+select * from (
+    select o.*, sum(octet_length(payload)) over (order by id) - octet_length(payload) as before
+    from (select * from event_outbox where id >= $1 order by id limit $2) o
+) q where before < $3
+"""
+_SENT = "delete from event_outbox where id = any ($1::bigint[])"
+_SNAPSHOT_AGE = """
+select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
+from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid()
+"""
+_WAITING = """
+select count(*) as waiting, min(time) as oldest
+from (select time from event_outbox order by id limit 100000) o
+"""
+
+
+class LowWater:
+    """From which id on unsent rows are looked for."""
+
+    def __init__(self, now: float) -> None:
+        self._sent: deque[tuple[float, int]] = deque()
+        self._mark = 0
+        self._scan_at = now
+
+    def due(self, now: float) -> bool:
+        """Whether to look at everything this time: at first, and every 30 s."""
+        if now < self._scan_at:
+            return False
+        self._scan_at = now + FULL_SCAN
+        return True
+
+    def start(self, now: float) -> int:
+        """The id to look from."""
+        while self._sent and self._sent[0][0] <= now - TRAIL:
+            self._mark = max(self._mark, self._sent.popleft()[1])
+        return self._mark
+
+    def sent(self, highest: int, now: float) -> None:
+        """Rows up to `highest` were sent."""
+        # A mark each tenth of a second is plenty, and keeps the queue short.
+        if not self._sent or now - self._sent[-1][0] > 0.1:
+            self._sent.append((now, highest))
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """How an outbox stands. `waiting` is counted up to 100,000."""
+
+    waiting: int
+    oldest_time: datetime | None
+    relaying: bool
+    error: str
+
+
+class Relay:
+    """Sends what transactions of `db` published. `run` it in each replica: one holds the lock."""
+
+    def __init__(self, db: Database, log: Log) -> None:
+        if not isinstance(db.outbox, Outbox):
+            raise TypeError("this database has no outbox")
+        self._db = db
+        self._outbox = db.outbox
+        self._log = log
+        self._woken = asyncio.Event()
+        self.relaying = False
+        self.error = ""
+
+    async def run(self) -> None:
+        """Relays until cancelled; every failure is told, waited out and started over from."""
+        backoff = _BACKOFF_FIRST
+        self._outbox.on_wake(self._woken.set)
+        try:
+            while True:
+                began = time.monotonic()
+                try:
+                    await self._lead()
+                except Exception as error:  # noqa: BLE001 # the relay must outlive any fault
+                    self._failed(error)
+                if time.monotonic() - began > 60:
+                    backoff = _BACKOFF_FIRST
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, _BACKOFF_LAST)
+        finally:
+            self._outbox.off_wake(self._woken.set)
+
+    async def _lead(self) -> None:
+        """Takes the lock on a connection of its own, which also reads and deletes.
+
+        When that connection breaks, the lock is gone and so is every statement of ours with it.
+        """
+        connection = await self._db.dedicated()
+        try:
+            # A delete that a crash undoes is sent again, and a repeat is harmless.
+            await connection.execute("set synchronous_commit = off")
+            await self._acquire(connection)
+            await connection.add_listener(_CHANNEL, lambda *_: self._woken.set())
+            source = await connection.fetchval("select id from event_source")
+            self.relaying = True
+            await self._relay(connection, source)
+        finally:
+            self.relaying = False
+            connection.terminate()
+
+    async def _acquire(self, connection: Session) -> None:
+        """Waits for the lock by trying: a statement that waits would hold a snapshot.
+
+        Commits of this process are passed on to the replica that has the lock.
+        """
+        while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):
+            self.error = ""
+            try:
+                async with asyncio.timeout(_STANDBY):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+            self._woken.clear()
+            await connection.execute(f"select pg_notify('{_CHANNEL}', '')")
+
+    async def _relay(self, connection: Session, source: UUID) -> None:
+        """Opens a producer and sends; after any trouble with the log, another, from the start."""
+        backoff = _BACKOFF_FIRST
+        while True:
+            began = time.monotonic()
+            producer: Producer | None = None
+            try:
+                producer = await self._log.produce(source)
+                self.error = ""
+                await self._pump(connection, producer)
+            except LogUnavailableError as error:
+                self._failed(error)
+            finally:
+                if producer is not None:
+                    await producer.close()
+            if time.monotonic() - began > _BACKOFF_LAST:
+                backoff = _BACKOFF_FIRST
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, _BACKOFF_LAST)
+            # Tells whether the lock is still ours.
+            await connection.execute("select 1")
+
+    async def _pump(self, connection: Session, producer: Producer) -> None:
+        low, pause = LowWater(time.monotonic()), _POLL_FIRST
+        while True:
+            self._woken.clear()
+            if await self.send(connection, producer, low):
+                pause = _POLL_FIRST
+                continue
+            try:
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
+                pause = _POLL_FIRST
+            except TimeoutError:
+                pause = min(pause * 2, _POLL_LAST)
+
+    async def send(self, connection: Session, producer: Producer, low: LowWater) -> int:
+        """One batch: read, append, delete. Answers how many rows it had."""
+        now = time.monotonic()
+        full = low.due(now)
+        if full:
+            await self._measure(connection)
+        start = 0 if full else low.start(now)
+        rows = await connection.fetch(_UNSENT, start, BATCH, BATCH_BYTES)
+        if not rows:
+            return 0
+        await producer.append([record_of(row, row["topic"], row["partition"]) for row in rows])
+        await connection.execute(_SENT, [row["id"] for row in rows])
+        low.sent(rows[-1]["id"], time.monotonic())
+        for topic, count in Counter(row["topic"] for row in rows).items():
+            metrics.MESSAGES_SENT.labels(topic).inc(count)
+        return len(rows)
+
+    async def status(self) -> OutboxStatus:
+        """How the outbox stands, and whether this process relays it."""
+        row = await self._db.fetchrow(_WAITING)
+        assert row is not None
+        return OutboxStatus(row["waiting"], row["oldest"], self.relaying, self.error)
+
+    async def _measure(self, connection: Session) -> None:
+        row = await connection.fetchrow(_WAITING)
+        assert row is not None
+        metrics.OUTBOX_WAITING.set(row["waiting"])
+        age = (time.time() - row["oldest"].timestamp()) if row["oldest"] else 0
+        metrics.OUTBOX_AGE.set(max(0, age))
+        metrics.OUTBOX_SNAPSHOT_AGE.set(await connection.fetchval(_SNAPSHOT_AGE))
+
+    def _failed(self, error: BaseException) -> None:
+        self.error = f"{type(error).__name__}: {error}"
+        metrics.RELAY_ERRORS.inc()
+        expected = is_transient(error) or isinstance(error, LogError)
+        log.warning(
+            "relay failed; it starts over",
+            exc_info=None if expected else error,
+            extra={"error": self.error},
+        )
