@@ -240,7 +240,10 @@ class _RequestStream:
 
 
 class _ResponseStream:
-    """Never repeated: what was received once must not come again."""
+    """Never repeated: what was received once must not come again.
+
+    Where requests stream as well, grpc.aio says INTERNAL when the peer's refusal meets a write.
+    """
 
     def __init__(self, outgoing: _Outgoing, call: Any, *, streaming: bool) -> None:
         self._outgoing = outgoing
