@@ -57,9 +57,9 @@ class Caller:
         return cls(CallerKind.ACCOUNT, name, account=account, read_only=read_only)
 
     @classmethod
-    def for_operator(cls, subject: str, role: Role, *, read_only: bool = False) -> Caller:
-        """Whoever holds an operator's token; `subject` names the token."""
-        return cls(CallerKind.OPERATOR, subject, role=role, read_only=read_only)
+    def for_operator(cls, subject: str, role: int, *, read_only: bool = False) -> Caller:
+        """Whoever holds an operator's token; `subject` names it. ValueError for no such role."""
+        return cls(CallerKind.OPERATOR, subject, role=Role(role), read_only=read_only)
 
     @classmethod
     def for_service(cls, name: str) -> Caller:

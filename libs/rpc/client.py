@@ -204,6 +204,7 @@ class _Unary:
                 return await self._call(request, timeout=ends - time.monotonic(), metadata=sent)
             except grpc.aio.AioRpcError as failure:
                 error = received(failure)
+                error.__cause__ = failure
             left = ends - time.monotonic()
             pause = self._retry.pause(attempt, error, left) if self._repeatable(request) else None
             if pause is None:
@@ -233,7 +234,7 @@ class _RequestStream:
             try:
                 return await self._call(source.items(), timeout=seconds, metadata=sent)
             except grpc.aio.AioRpcError as failure:
-                raise received(failure) from None
+                raise received(failure) from failure
             except asyncio.CancelledError:
                 source.reraise()
                 raise
@@ -263,7 +264,7 @@ class _ResponseStream:
             async for item in call:
                 yield item
         except grpc.aio.AioRpcError as failure:
-            raise received(failure) from None
+            raise received(failure) from failure
         except asyncio.CancelledError:
             if source is not None:
                 source.reraise()

@@ -14,17 +14,26 @@ from libs.errors import AppError, Kind, from_status
 DETAILS = "grpc-status-details-bin"
 
 
+# What gRPC says by itself names addresses, and may reach strangers through us; the exception's cause
+# keeps it for logs. A call that the peer cut, for its grace was over, may be made again.
+_BY_ITSELF = {
+    grpc.StatusCode.UNAVAILABLE: (Kind.UNAVAILABLE, "unavailable", "a service is away; try again"),
+    grpc.StatusCode.CANCELLED: (Kind.UNAVAILABLE, "cancelled", "a service cut the call; try again"),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (Kind.DEADLINE, "deadline_exceeded", "this took too long"),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (Kind.TOO_LARGE, "too_large", "a message was too large"),
+    grpc.StatusCode.UNIMPLEMENTED: (Kind.UNIMPLEMENTED, "unimplemented", "there is no such RPC"),
+}
+_UNKNOWN = (Kind.INTERNAL, "internal", "a call to another service failed")
+
+
 def received(error: grpc.aio.AioRpcError) -> AppError:
-    """What a peer told us, as it was raised there."""
+    """What a peer told us, as it was raised there; what gRPC itself says, in our words."""
     for name, value in error.trailing_metadata() or ():
         if name == DETAILS and isinstance(value, bytes):
             told = _parse(value)
             if told is not None:
                 return told
-    code = error.code()
-    kind = next((kind for kind in Kind if kind.grpc is code), Kind.INTERNAL)
-    reason = code.name.lower() if kind.grpc is code else "unknown"
-    return AppError(kind, reason, error.details() or code.name)
+    return AppError(*_BY_ITSELF.get(error.code(), _UNKNOWN))
 
 
 def _parse(value: bytes) -> AppError | None:

@@ -111,13 +111,15 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    *servicers: tuple[Callable[[Any, Any], None], Any], clock: Clock | None = None
+    *servicers: tuple[Callable[[Any, Any], None], Any],
+    clock: Clock | None = None,
+    listen: str = "127.0.0.1:0",
 ) -> AsyncIterator[Serving]:
-    """Serves (add_XServicer_to_server, servicer) pairs on a free loopback port."""
+    """Serves (add_XServicer_to_server, servicer) pairs, on a free loopback port by default."""
     clock = clock or SystemClock()
     with tempfile.TemporaryDirectory() as folder:
         keys = TestKeys(Path(folder), clock)
-        server = Server("127.0.0.1:0", keys.verifier(), reflection=False)
+        server = Server(listen, keys.verifier(), reflection=False)
         for add_to_server, servicer in servicers:
             server.add(add_to_server, servicer)
         await server.start()
