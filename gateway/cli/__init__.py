@@ -1,0 +1,1 @@
+"""The `pq` command: a client of the public face, and what runs the product on one machine."""

@@ -1,0 +1,1 @@
+"""`pq demo`: one price's way through the whole product, hop by hop."""

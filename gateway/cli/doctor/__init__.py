@@ -1,0 +1,1 @@
+"""`pq doctor`: what is up, what is not, and why."""

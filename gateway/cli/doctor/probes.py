@@ -1,0 +1,149 @@
+"""Asking everything how it is, all at once, each within a few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.cli.client import ProblemError, Rest
+from gateway.cli.doctor.findings import Check, Findings, ServiceFindings, read_status
+from gateway.cli.exits import CliError
+from gateway.cli.product import Product, ServiceAddress
+from libs.rpc.client import plain_channel
+from libs.rpc.received import received
+from pq.ops.v1 import ops_pb2, ops_pb2_grpc
+
+PATIENCE = 4.0
+_START = "start it with `pq up`; its log says why it ended"
+Bearer = Callable[[], Awaitable[str]]
+
+
+async def examine(product: Product, bearer: Bearer) -> Findings:
+    """Asks all of it. `bearer` answers an access token, or raises CliError."""
+    async with Rest(product.gateway, timeout=PATIENCE) as rest:
+        gateway, access = await asyncio.gather(_gateway(rest), _access(bearer))
+    services = [
+        _service(name, address, access)
+        for name, address in sorted(product.services.items())
+        if address.target
+    ]
+    parts = [_databases(product)] if product.databases else []
+    parts += [_event_log(product.event_log)] if product.event_log else []
+    found_parts, found = await asyncio.gather(asyncio.gather(*parts), asyncio.gather(*services))
+    if isinstance(access, CliError) and gateway.ok:
+        hint = access.hint or "without a token nothing tells of its lag"
+        gateway = replace(gateway, ok=False, detail=f"up, but: {access.message}", hint=hint)
+    return Findings(str(product.home), gateway, tuple(found_parts), tuple(found))
+
+
+async def _access(bearer: Bearer) -> str | CliError:
+    try:
+        return await bearer()
+    except CliError as error:
+        return error
+
+
+async def _gateway(rest: Rest) -> Check:
+    try:
+        document = await rest.get("/readyz", accept=frozenset({503}))
+    except ProblemError as problem:
+        return Check("ready", False, problem.message, "is this a gateway of pq?")
+    except CliError as error:
+        return Check("ready", False, error.message, error.hint, reached=False)
+    why = _why_not_ready(document)
+    hint = "it becomes ready once what it waits for is there"
+    return Check("ready", False, why, hint) if why else Check("ready", True, rest.base_url)
+
+
+def _why_not_ready(document: dict[str, Any]) -> str:
+    """Empty where the document of /readyz says that all is well."""
+    if document.get("ready", document.get("status") in ("ok", "ready")) is True:
+        return ""
+    return str(document.get("detail") or document.get("reason") or document)
+
+
+async def _service(name: str, address: ServiceAddress, access: str | CliError) -> ServiceFindings:
+    async with plain_channel(address.target) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            health = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        except grpc.aio.AioRpcError as error:
+            why = received(error).message
+            check = Check("serving", False, f"{address.target}: {why}", _START, reached=False)
+            return ServiceFindings(name, (check,))
+        serving = health.status == health_pb2.HealthCheckResponse.SERVING
+        first = Check("serving", serving, "" if serving else "it says NOT_SERVING", "see below")
+        if isinstance(access, CliError):
+            return ServiceFindings(name, (first,))
+        return await _status(name, channel, access, first)
+
+
+async def _status(
+    name: str, channel: grpc.aio.Channel, access: str, first: Check
+) -> ServiceFindings:
+    stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
+    try:
+        status = await stub.GetStatus(
+            ops_pb2.GetStatusRequest(),
+            metadata=(("authorization", f"Bearer {access}"),),
+            timeout=PATIENCE,
+        )
+    except grpc.aio.AioRpcError as error:
+        told = received(error)
+        check = Check("status", False, f"it does not tell: {told.message}", "see its log")
+        return ServiceFindings(name, (first, check))
+    found = read_status(status, time.time())
+    return replace(found, service=name, checks=(first, *found.checks))
+
+
+async def _databases(product: Product) -> Check:
+    import asyncpg
+
+    counts = []
+    for name, url in sorted(product.databases.items()):
+        try:
+            connection = await asyncpg.connect(url, timeout=PATIENCE)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            why = str(error) or type(error).__name__
+            reached = isinstance(error, asyncpg.PostgresError)
+            return Check("PostgreSQL", False, f"{name}: {why}", _START, reached=reached)
+        try:
+            size = await connection.fetchval("select pg_database_size(current_database())")
+            version = connection.get_server_version()
+            counts.append(f"{name} {size / 1e6:,.0f} MB")
+        finally:
+            await connection.close(timeout=PATIENCE)
+    return Check("PostgreSQL", True, f"{version.major}.{version.minor}: {', '.join(counts)}")
+
+
+async def _event_log(url: str) -> Check:
+    from libs.events.catalog import Catalog
+    from libs.events.log import LogError, open_log
+
+    try:
+        log = open_log(url, catalog=Catalog.load())
+    except ValueError as error:
+        return Check(
+            "event log", False, f"PQ_EVENT_LOG: {error}", "set it to postgres:// or kafka://"
+        )
+    try:
+        async with asyncio.timeout(PATIENCE * 2):
+            ranges = await log.ranges(log.catalog.topics)
+    except (LogError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        hint = "events wait in the outboxes until it is back"
+        return Check("event log", False, why, hint, reached=False)
+    finally:
+        await log.close()
+    count = sum(found.end - found.begin for found in ranges.values())
+    engine = urlsplit(url).scheme
+    return Check(
+        "event log", True, f"{engine}: at most {count:,} events in {len(ranges)} partitions"
+    )

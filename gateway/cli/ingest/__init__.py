@@ -1,0 +1,1 @@
+"""Sending files of prices and catalogues to the market."""
