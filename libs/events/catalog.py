@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -124,10 +124,11 @@ def _check(spec: EventSpec) -> None:
 
 
 def _event_modules(package: str) -> Iterator[Any]:
-    root = importlib.import_module(package)
-    for found in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if found.name.endswith("_events_pb2"):
-            yield importlib.import_module(found.name)
+    # The generated package has no __init__ files, so pkgutil does not walk into it.
+    for folder in importlib.import_module(package).__path__:
+        for path in sorted(Path(folder).rglob("*_events_pb2.py")):
+            inner = path.relative_to(folder).with_suffix("").parts
+            yield importlib.import_module(".".join((package, *inner)))
 
 
 def _spec(descriptor: Descriptor) -> EventSpec | None:
