@@ -159,8 +159,9 @@ def readable(line: bytes) -> str:
         error = attributes.get("error") or attributes.get("exception.message") or ""
         return f"{entry['SeverityText']} {entry['Body']}" + (f" ({error})" if error else "")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        text = line.decode(errors="replace").strip()
-        return text if text and not text.startswith((" ", "File ", "Traceback")) else ""
+        # Of a traceback, the last line says what was wrong.
+        text = line.decode(errors="replace").rstrip()
+        return "" if text.startswith((" ", "Traceback")) else text
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

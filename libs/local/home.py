@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -70,6 +71,9 @@ class Home:
                 keys.generate(service, self.path / "keys", self.public_keys)
             for name in secret_files:
                 self.keep(self.secret(name), lambda: secrets.token_bytes(32))
+            # A key ring: the first line's key seals, the others still open.
+            ring = self.secret("delivery-secret-keys")
+            self.keep(ring, lambda: b"k1 " + base64.b64encode(secrets.token_bytes(32)) + b"\n")
         except OSError as error:
             raise HomeError(f"{self.path} cannot be used: {error}") from error
 

@@ -12,7 +12,7 @@ from libs.local.home import Home
 
 # In the order in which they stop: who takes requests first.
 SERVICES = ("gateway", "delivery", "alerts", "market")
-SECRET_FILES = ["page-token-key", "delivery-secret-key"]
+SECRET_FILES = ["page-token-key"]
 LOG_DATABASE = "log"
 
 
@@ -62,7 +62,7 @@ class Wiring:
     def _files(self) -> dict[str, str]:
         return {
             "PQ_GATEWAY_ADMIN_TOKEN": str(self.home.admin_token),
-            "PQ_DELIVERY_SECRET_KEYS": str(self.home.secret("delivery-secret-key")),
+            "PQ_DELIVERY_SECRET_KEYS": str(self.home.secret("delivery-secret-keys")),
         }
 
     def program(self, service: str) -> Program:
