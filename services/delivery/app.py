@@ -1,0 +1,94 @@
+"""Builds delivery: the only place where its parts are made and connected."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from libs.config import ConfigError
+from libs.db import Database
+from libs.runtime import Runtime
+from pq.delivery.v1 import delivery_pb2_grpc
+from services.delivery import consumer
+from services.delivery.channels.clients import Clients
+from services.delivery.channels.resolver import Resolver
+from services.delivery.channels.webhook import WebhookChannel
+from services.delivery.config import Config
+from services.delivery.domain.addresses import AddressPolicy
+from services.delivery.domain.schedule import Schedule
+from services.delivery.domain.urls import UrlPolicy
+from services.delivery.handlers.alerts import TellOfAlerts
+from services.delivery.handlers.endpoints import Endpoints
+from services.delivery.handlers.sweeping import Sweeps
+from services.delivery.sending.dispatcher import Dispatcher, Limits
+from services.delivery.sending.worker import Pace, Worker
+from services.delivery.servicer.endpoints import EndpointServicer
+from services.delivery.servicer.messages import MessageServicer
+from services.delivery.store.vault import Vault, VaultError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+async def build(rt: Runtime, config: Config) -> None:
+    """Connects delivery's parts."""
+    vault = _vault(config)
+    policy = UrlPolicy(AddressPolicy(config.allow_networks), config.allow_http)
+    resolver = Resolver(policy.addresses, rt.clock)
+    db = await rt.database(migrations=[("delivery", MIGRATIONS)])
+    log = await rt.event_log()
+    rt.relay(db, log)
+
+    channel = WebhookChannel(
+        policy, resolver, Clients(config.attempt_deadline), rt.clock, config.attempt_deadline
+    )
+    worker = _worker(rt, config, db, vault, channel)
+    rt.on_drain(worker.drain)
+    rt.background("heartbeat", worker.beat)
+    rt.background("claims", worker.claim)
+    rt.background("outcomes", worker.recorder.run)
+    sweeps = Sweeps(db, vault, config.lease_lifetime)
+    rt.background("reseal", lambda: _reseal(sweeps))
+    rt.periodic("sweeps", worker.pace.poll, lambda: _sweep(sweeps, worker))
+
+    tell = TellOfAlerts(vault, worker, rt.clock)
+    rt.consumer(consumer.NAME, db, log, consumer.handlers(tell))
+    endpoints = Endpoints(db, vault, policy, resolver, rt.clock, rt.ids)
+    rt.servicer(
+        delivery_pb2_grpc.add_EndpointServiceServicer_to_server,
+        EndpointServicer(db, endpoints, rt.page_tokens(), rt.clock),
+    )
+    rt.servicer(
+        delivery_pb2_grpc.add_MessageServiceServicer_to_server,
+        MessageServicer(db, rt.page_tokens()),
+    )
+
+
+def _vault(config: Config) -> Vault:
+    try:
+        return Vault.load(config.secret_keys)
+    except (OSError, VaultError) as error:
+        raise ConfigError([f"PQ_DELIVERY_SECRET_KEYS: {error}"]) from error
+
+
+def _worker(
+    rt: Runtime, config: Config, db: Database, vault: Vault, channel: WebhookChannel
+) -> Worker:
+    dispatcher = Dispatcher(
+        channel.send,
+        rt.clock,
+        rt.ids,
+        Schedule(config.retry_delays),
+        Limits(slots=config.slots, credit=config.credit),
+    )
+    pace = Pace(lifetime=config.lease_lifetime, beat=config.lease_lifetime / 5)
+    return Worker(db, vault, dispatcher, rt.clock, rt.ids, pace)
+
+
+async def _sweep(sweeps: Sweeps, worker: Worker) -> None:
+    if await sweeps.run():
+        worker.wake()
+
+
+async def _reseal(sweeps: Sweeps) -> None:
+    await sweeps.reseal()
+    await asyncio.Event().wait()

@@ -1,0 +1,150 @@
+"""One signed POST to somebody's server.
+
+Resolved once and pinned, no redirect, no proxy, TLS verified, one deadline over the whole exchange
+and a shorter one over the answer's body, of which the first KiB is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import lru_cache
+
+from pyreqwest.exceptions import ConnectError, RequestError, RequestTimeoutError
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+from libs.clock import Clock
+from libs.errors import AppError
+from libs.ids import encode
+from libs.obs.tracing import TRACEPARENT
+from services.delivery.channels.clients import Clients
+from services.delivery.channels.resolver import (
+    AddressRefusedError,
+    NameUnknownError,
+    Resolver,
+)
+from services.delivery.domain import outcome, signing
+from services.delivery.domain.addresses import Address
+from services.delivery.domain.model import Leased
+from services.delivery.domain.outcome import Exchange
+from services.delivery.domain.schedule import parse_retry_after
+from services.delivery.domain.urls import UrlPolicy, WebhookUrl, parse_url
+
+log = logging.getLogger(__name__)
+
+BODY_KEPT = 1024
+# Who answered but dribbles the body out holds a connection for no longer than this, in seconds.
+BODY_DEADLINE = 2.0
+_TLS_WORDS = ("certificate", "tls", "ssl", "handshake")
+
+
+class WebhookChannel:
+    """Sends deliveries by HTTP. `deadline` is in seconds, over resolving and the exchange."""
+
+    def __init__(
+        self,
+        policy: UrlPolicy,
+        resolver: Resolver,
+        clients: Clients,
+        clock: Clock,
+        deadline: float,
+    ) -> None:
+        self._resolver = resolver
+        self._clients = clients
+        self._clock = clock
+        self._deadline = deadline
+        self._parse = lru_cache(maxsize=10_000)(lambda text: parse_url(text, policy))
+
+    async def send(self, delivery: Leased) -> Exchange:
+        """Makes one attempt. Whatever the receiver does is an Exchange, never an exception."""
+        try:
+            url = self._parse(delivery.target.url)
+        except AppError as error:  # the operator's policy may have changed since it was created
+            refused = error.reason == outcome.ADDRESS_REFUSED
+            return Exchange(outcome.ADDRESS_REFUSED if refused else outcome.URL_REFUSED)
+        try:
+            async with asyncio.timeout(self._deadline):
+                address = url.address or await self._resolver.resolve(url.host, url.port)
+                return await self._exchange(delivery, url, address)
+        except TimeoutError:
+            return Exchange(outcome.TIMEOUT)
+        except NameUnknownError:
+            return Exchange(outcome.DNS)
+        except AddressRefusedError:
+            return Exchange(outcome.ADDRESS_REFUSED)
+
+    async def close(self) -> None:
+        """Closes what is kept open."""
+        await self._clients.close()
+        self._resolver.close()
+
+    async def _exchange(self, delivery: Leased, url: WebhookUrl, address: Address) -> Exchange:
+        client = await self._clients.client(url, address)
+        request = (
+            client.post(url.text)
+            .headers(self._headers(delivery))
+            .body_bytes(delivery.message.payload)
+            .streamed_read_buffer_limit(BODY_KEPT)
+            .build_streamed()
+        )
+        try:
+            return await self._answered(request, str(address))
+        except RequestTimeoutError:
+            return Exchange(outcome.TIMEOUT, remote_address=str(address))
+        except ConnectError as error:
+            if url.address is None:
+                self._resolver.failed(url.host, url.port)
+            return Exchange(_connect_code(error), remote_address=str(address))
+        except RequestError:
+            return Exchange(outcome.DISCONNECTED, remote_address=str(address))
+
+    async def _answered(self, request: StreamRequest, address: str) -> Exchange:
+        async with request as response:
+            return Exchange(
+                code=outcome.code_of(response.status),
+                http_status=response.status,
+                body=await _beginning(response),
+                remote_address=address,
+                retry_after=parse_retry_after(
+                    response.get_header("retry-after"), self._clock.now()
+                ),
+            )
+
+    def _headers(self, delivery: Leased) -> dict[str, str]:
+        message = delivery.message
+        made = signing.headers(
+            encode("msg", message.id),
+            int(self._clock.now().timestamp()),
+            message.payload,
+            delivery.target.keys,
+        )
+        made["content-type"] = "application/json"
+        if message.trace_parent:
+            made[TRACEPARENT] = message.trace_parent
+        return made
+
+
+async def _beginning(response: Response) -> bytes:
+    """The first KiB. The status is the answer: a body that breaks off or dribbles changes nothing.
+
+    Reading to the end of a short body lets the connection be used again; of a long one the rest is
+    cut off, with the connection.
+    """
+    kept = b""
+    try:
+        async with asyncio.timeout(BODY_DEADLINE):
+            while len(kept) <= BODY_KEPT:
+                part = await response.body_reader.read(BODY_KEPT + 1 - len(kept))
+                if part is None:
+                    break
+                kept += bytes(part)
+    except (TimeoutError, RequestError):
+        log.debug("an answer's body was cut off")
+    return kept[:BODY_KEPT]
+
+
+def _connect_code(error: ConnectError) -> str:
+    causes = error.details["causes"] or []
+    told = " ".join(cause["message"] for cause in causes).lower()
+    return outcome.TLS if any(word in told for word in _TLS_WORDS) else outcome.CONNECT

@@ -1,0 +1,72 @@
+"""Delivery's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.config import field
+from libs.runtime import ServiceConfig
+from services.delivery.domain.addresses import Network, parse_networks
+from services.delivery.domain.schedule import DEFAULT_DELAYS, parse_delays
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return parse_networks(text.split(","))
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 600:
+        raise ValueError("expected seconds, more than 0 and at most 600")
+    return value
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100_000:
+        raise ValueError("expected 1 to 100000")
+    return value
+
+
+@dataclass(frozen=True)
+class Config(ServiceConfig):
+    """Delivery's settings. `drain_grace` must be longer than `attempt_deadline`."""
+
+    secret_keys: Path = field(
+        "PQ_DELIVERY_SECRET_KEYS",
+        help="file of keys that seal signing secrets: lines of an id and base64 of 32 bytes;"
+        " the first seals, the others still open",
+    )
+    allow_networks: tuple[Network, ...] = field(
+        "PQ_DELIVERY_ALLOW_NETWORKS",
+        (),
+        help="networks that webhooks may go to although they are not public,"
+        " such as 127.0.0.0/8,::1/128",
+        parse=_networks,
+    )
+    allow_http: bool = field(
+        "PQ_DELIVERY_ALLOW_HTTP", False, help="whether endpoints may be http, for development"
+    )
+    retry_delays: tuple[float, ...] = field(
+        "PQ_DELIVERY_RETRY_DELAYS",
+        DEFAULT_DELAYS,
+        help="seconds from one attempt to the next, with commas between",
+        parse=parse_delays,
+    )
+    attempt_deadline: float = field(
+        "PQ_DELIVERY_ATTEMPT_DEADLINE",
+        15.0,
+        help="seconds that one attempt may take in all",
+        parse=_seconds,
+    )
+    lease_lifetime: float = field(
+        "PQ_DELIVERY_LEASE_LIFETIME",
+        10.0,
+        help="seconds of silence after which a worker's deliveries pass to others",
+        parse=_seconds,
+    )
+    slots: int = field("PQ_DELIVERY_SLOTS", 128, help="attempts under way at a time", parse=_number)
+    credit: int = field(
+        "PQ_DELIVERY_CREDIT", 16, help="attempts under way at a time at one endpoint", parse=_number
+    )

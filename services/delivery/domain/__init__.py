@@ -1,0 +1,1 @@
+"""What delivery knows: endpoints and deliveries as values, and the rules that they obey."""

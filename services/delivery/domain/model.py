@@ -1,0 +1,204 @@
+"""Endpoints, messages, deliveries and attempts as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from uuid import UUID
+
+from libs.errors import Violation, invalid, invalid_all
+
+MAX_DESCRIPTION = 500
+MAX_EVENT_TYPES = 20
+MAX_ENDPOINTS = 50
+MAX_OVERLAP = timedelta(days=7)
+DEFAULT_OVERLAP = timedelta(hours=24)
+
+ALERT_TRIGGERED = "alert.triggered"
+EVENT_TYPES = frozenset({ALERT_TRIGGERED})
+
+
+class EndpointState(IntEnum):
+    """Whether an endpoint is sent to; the numbers are the contract's."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    DISABLED = 3
+
+
+class DeliveryState(IntEnum):
+    """How far a delivery is; the numbers are the contract's. All but PENDING are final."""
+
+    PENDING = 1
+    DELIVERED = 2
+    FAILED = 3
+    EXPIRED = 4
+    CANCELLED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL of an account that takes webhooks. No `event_types` means all of them."""
+
+    id: UUID
+    account: UUID
+    url: str
+    description: str
+    event_types: tuple[str, ...]
+    state: EndpointState
+    state_reason: str
+    revision: int
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change."""
+        return f'"{self.revision}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What an endpoint's deliveries are signed with: the newest key, and the one before it while
+    it signs along. Raw bytes; `signing.encode_secret` gives the public form."""
+
+    current: bytes
+    previous: bytes | None = None
+    previous_expire_time: datetime | None = None
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """All that sign, newest first."""
+        return (self.current,) if self.previous is None else (self.current, self.previous)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What sending to an endpoint needs. Messages for one that is not `open` wait."""
+
+    endpoint: UUID
+    account: UUID
+    url: str
+    event_types: tuple[str, ...]
+    open: bool
+    keys: tuple[bytes, ...]
+
+    def wants(self, event_type: str) -> bool:
+        """Whether it subscribed to this type."""
+        return not self.event_types or event_type in self.event_types
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something an account is told; `payload` is sent byte for byte."""
+
+    id: UUID
+    account: UUID
+    event_type: str
+    payload: bytes
+    create_time: datetime
+    deliver_by: datetime | None
+    trace_parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message on its way to one endpoint. `endpoint_state` is None where the endpoint is gone."""
+
+    message: UUID
+    endpoint: UUID
+    state: DeliveryState
+    attempt_count: int
+    due: datetime | None
+    settle_time: datetime | None
+    reason: str
+    leased: bool
+    endpoint_state: EndpointState | None
+
+    @property
+    def shown_reason(self) -> str:
+        """Why it stands as it does, a stable word."""
+        if self.state is not DeliveryState.PENDING:
+            return self.reason
+        if self.leased:
+            return "sending"
+        if self.endpoint_state is EndpointState.PAUSED:
+            return "endpoint_paused"
+        if self.endpoint_state is EndpointState.DISABLED:
+            return "endpoint_disabled"
+        return "waiting_retry" if self.attempt_count else "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A delivery that this process may send, and the token that says so. `attempt` is the number
+    of the attempt to come, 1 for the first."""
+
+    message: Message
+    target: Target
+    lease: UUID
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A delivery that came to its end just now, as others are told of it."""
+
+    message: UUID
+    endpoint: UUID
+    account: UUID
+    event_type: str
+    state: DeliveryState
+    code: str
+    http_status: int | None
+    attempt_count: int
+    create_time: datetime
+    settle_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a delivery, as it was recorded."""
+
+    id: UUID
+    message: UUID
+    endpoint: UUID
+    number: int
+    start_time: datetime
+    duration: timedelta
+    http_status: int | None
+    code: str
+    response_body: bytes
+    remote_address: str
+
+
+def check_description(text: str, field: str) -> str:
+    """The description, if it can be one. Raises AppError (INVALID)."""
+    if len(text) > MAX_DESCRIPTION:
+        raise invalid(field, f"expected at most {MAX_DESCRIPTION} characters; got {len(text)}")
+    if "\x00" in text:
+        raise invalid(field, "expected no NUL characters")
+    return text
+
+
+def check_event_types(types: tuple[str, ...], field: str) -> tuple[str, ...]:
+    """The types in order, each once. Raises AppError (INVALID) naming each unknown one."""
+    known = ", ".join(sorted(EVENT_TYPES))
+    if len(types) > MAX_EVENT_TYPES:
+        raise invalid(field, f"expected at most {MAX_EVENT_TYPES} types; got {len(types)}")
+    wrong = [
+        Violation(f"{field}[{at}]", f"expected one of {known}; got {kind[:60]!r}", "unknown_type")
+        for at, kind in enumerate(types)
+        if kind not in EVENT_TYPES
+    ]
+    if wrong:
+        raise invalid_all(wrong)
+    return tuple(dict.fromkeys(types))
+
+
+def check_overlap(overlap: timedelta) -> timedelta:
+    """How long the old secret signs along. Raises AppError (INVALID) outside 0 to 7 days."""
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise invalid("overlap", "expected 0 seconds to 7 days", "out_of_range")
+    return overlap

@@ -1,0 +1,10 @@
+"""The reasons that delivery's callers are told of, besides those of libs.
+
+In domain/urls.py: url_missing, url_too_long, url_fragment, url_malformed, url_scheme, url_userinfo,
+url_host, url_port, address_refused.
+"""
+
+from __future__ import annotations
+
+TOO_MANY_ENDPOINTS = "too_many_endpoints"
+ETAG_MISMATCH = "etag_mismatch"

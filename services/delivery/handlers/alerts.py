@@ -1,0 +1,91 @@
+"""An alert that fired becomes a message, and deliveries to whoever subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.api.wire import moment, resource_id
+from libs.clock import Clock
+from libs.db import Tx
+from libs.events.record import Received
+from libs.ids import derive
+from libs.obs.tracing import TRACEPARENT
+from pq.alerts.v1.alerts_events_pb2 import AlertTriggered
+from pq.common.v1.money_pb2 import Money
+from services.delivery.domain import payload
+from services.delivery.domain.model import ALERT_TRIGGERED, Message, Target
+from services.delivery.sending.worker import Worker
+from services.delivery.store import endpoints, leases, messages
+from services.delivery.store.vault import Vault
+
+
+class TellOfAlerts:
+    """Handles batches of AlertTriggered: two inserts for the batch, however many its accounts.
+
+    What there is room for is sent from here as soon as it is committed; the rest waits its turn.
+    """
+
+    def __init__(self, vault: Vault, worker: Worker, clock: Clock) -> None:
+        self._vault = vault
+        self._worker = worker
+        self._clock = clock
+
+    async def __call__(self, tx: Tx, batch: Sequence[Received[AlertTriggered]]) -> None:
+        """Raises AppError (INVALID) for an event that no message can be made of."""
+        made = [self._message(received) for received in batch]
+        accounts = list({message.account for message in made})
+        by_account: dict[UUID, list[Target]] = {id: [] for id in accounts}
+        for target in await endpoints.targets_of_accounts(tx, self._vault, accounts):
+            by_account[target.account].append(target)
+        new = await messages.insert(tx, made)
+        planned, lease = self._worker.plan(
+            (message, target)
+            for message in made
+            if message.id in new
+            for target in by_account[message.account]
+            if target.wants(message.event_type)
+        )
+        if planned:
+            leased = await leases.insert(tx, planned, lease)
+            more = len(leased) < len(planned)
+            tx.after_commit(lambda: self._worker.accept(leased, more_waits=more))
+
+    def _message(self, received: Received[AlertTriggered]) -> Message:
+        event = received.data
+        return Message(
+            id=derive(received.record.id, "message"),
+            account=resource_id("accounts", "acc", event.recipient, field="recipient"),
+            event_type=ALERT_TRIGGERED,
+            payload=payload.render(ALERT_TRIGGERED, moment(event.fire_time), _data(event)),
+            create_time=self._clock.now(),
+            deliver_by=moment(event.deliver_by) if event.HasField("deliver_by") else None,
+            trace_parent=received.record.headers.get(TRACEPARENT, ""),
+        )
+
+
+def _data(event: AlertTriggered) -> dict[str, Any]:
+    """What receivers are shown, under the names that the REST API uses; unknown is null."""
+    return {
+        "alert": event.alert,
+        "card": event.card,
+        "kind": event.kind,
+        "threshold": _money(event.threshold),
+        "percent": event.percent if event.HasField("percent") else None,
+        "day": event.day,
+        "price": _money(event.price),
+        "previousPrice": _money(event.previous_price),
+        "previousDay": event.previous_day or None,
+        "changePercent": event.change_percent if event.HasField("change_percent") else None,
+        "reason": event.reason,
+        "note": event.note,
+        "fireTime": payload.timestamp(moment(event.fire_time)),
+    }
+
+
+def _money(money: Money) -> dict[str, str] | None:
+    """None where it is unset."""
+    if not money.currency_code:
+        return None
+    return {"currencyCode": money.currency_code, "amount": money.amount}

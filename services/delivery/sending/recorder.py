@@ -1,0 +1,121 @@
+"""Writes outcomes down in batches, and tells the other services of what was settled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from libs.db import Database, Tx, is_transient
+from libs.obs.metrics import (
+    DELIVERY_ATTEMPTS,
+    DELIVERY_LATENCY,
+    DELIVERY_OUTCOMES,
+)
+from services.delivery.domain.model import DeliveryState, Leased, Settled
+from services.delivery.domain.outcome import Attempted
+from services.delivery.sending.settled import publish
+from services.delivery.store import leases, outcomes
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+_BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Recorder:
+    """One writer. What it holds is written again and again until the database takes it.
+
+    `recorded` is then told which deliveries are held no more, and whether some of them wait again.
+    """
+
+    def __init__(self, db: Database, recorded: Callable[[Sequence[Leased], bool], None]) -> None:
+        self._db = db
+        self._recorded = recorded
+        self._attempts: deque[Attempted] = deque()
+        self._back: deque[Leased] = deque()
+        self._batch: list[Attempted] = []
+        self._giving: list[Leased] = []
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, attempted: Attempted) -> None:
+        """Has an attempt recorded."""
+        self._attempts.append(attempted)
+        self._stir()
+
+    def give_back(self, leased: Sequence[Leased]) -> None:
+        """Has deliveries given back that were not sent."""
+        self._back.extend(leased)
+        self._stir()
+
+    async def empty(self) -> None:
+        """Waits until everything is recorded."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Records until it is cancelled."""
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._fill()
+            try:
+                await self._write()
+                failures = 0
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("outcomes wait for the database", extra={"error": repr(error)})
+                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+            if not (self._attempts or self._back or self._batch or self._giving):
+                self._wake.clear()
+                self._empty.set()
+
+    def _stir(self) -> None:
+        self._wake.set()
+        self._empty.clear()
+
+    def _fill(self) -> None:
+        """Takes the next batch, unless one is still to be written; a delivery is in it once."""
+        if self._batch or self._giving:
+            return
+        seen = set()
+        while self._attempts and len(self._batch) < BATCH:
+            delivery = self._attempts[0].delivery
+            key = (delivery.message.id, delivery.target.endpoint)
+            if key in seen:
+                break
+            seen.add(key)
+            self._batch.append(self._attempts.popleft())
+        while self._back and len(self._giving) < BATCH:
+            self._giving.append(self._back.popleft())
+
+    async def _write(self) -> None:
+        async with self._db.transaction() as tx:
+            settled = await self._record(tx)
+            await leases.release(tx, self._giving)
+        batch, giving, self._batch, self._giving = self._batch, self._giving, [], []
+        _count(batch, settled)
+        waits = any(attempted.verdict.state is DeliveryState.PENDING for attempted in batch)
+        held_no_more = [*(attempted.delivery for attempted in batch), *giving]
+        self._recorded(held_no_more, waits or bool(giving))
+
+    async def _record(self, tx: Tx) -> list[Settled]:
+        if not self._batch:
+            return []
+        settled = await outcomes.record(tx, self._batch)
+        publish(tx, settled)
+        return settled
+
+
+def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:
+    for attempted in batch:
+        DELIVERY_ATTEMPTS.labels("webhook", attempted.exchange.code).inc()
+    for end in settled:
+        DELIVERY_OUTCOMES.labels("webhook", end.state.name.lower()).inc()
+        if end.state is DeliveryState.DELIVERED:
+            taken = (end.settle_time - end.create_time).total_seconds()
+            DELIVERY_LATENCY.labels("webhook").observe(max(0.0, taken))

@@ -1,0 +1,178 @@
+"""pq.delivery.v1.EndpointService."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+
+from libs.api import filters
+from libs.api.idempotency import Answer, RequestKey, once
+from libs.api.paging import PageTokens
+from libs.api.wire import resource_id
+from libs.auth import caller
+from libs.clock import Clock
+from libs.db import Database, Tx
+from libs.errors import AppError, invalid
+from pq.delivery.v1 import delivery_pb2 as pb
+from pq.delivery.v1 import delivery_pb2_grpc
+from services.delivery.domain.model import DEFAULT_OVERLAP, EndpointState
+from services.delivery.domain.signing import encode_secret
+from services.delivery.handlers.endpoints import Endpoints
+from services.delivery.servicer.account import account
+from services.delivery.servicer.show import endpoint_pb, secret_pb
+
+M = TypeVar("M", bound=Message)
+
+DEFAULT_PAGE = 50
+_LIST_COLUMNS = {
+    "state": filters.choice(
+        "state", {f"ENDPOINT_STATE_{state.name}": int(state) for state in EndpointState}
+    ),
+    "url": filters.text("url"),
+    "create_time": filters.moment("create_time"),
+}
+
+
+class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
+    """The calling account's endpoints; another's do not exist. No secret is kept for a replay."""
+
+    def __init__(
+        self, db: Database, endpoints: Endpoints, page_tokens: PageTokens, clock: Clock
+    ) -> None:
+        self._db = db
+        self._endpoints = endpoints
+        self._page_tokens = page_tokens
+        self._clock = clock
+
+    async def CreateEndpoint(self, request: pb.CreateEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Creates an endpoint; the answer carries the secret."""
+        who, asked = account(), request.endpoint
+        if not request.HasField("endpoint"):
+            raise invalid("endpoint", "expected an endpoint", "required")
+        checked = await self._endpoints.check(
+            asked.url, asked.description, tuple(asked.event_types)
+        )
+
+        async def create(tx: Tx) -> pb.Endpoint:
+            endpoint, secrets = await self._endpoints.create(tx, who, checked)
+            return endpoint_pb(endpoint, encode_secret(secrets.current))
+
+        async with self._db.transaction() as tx:
+            answer = await self._once(
+                tx, "CreateEndpoint", request, create, pb.Endpoint, _without_secret
+            )
+            if answer.replayed:
+                answer.response.secret = await self._secret_of(tx, who, answer.response.name)
+        return answer.response
+
+    async def GetEndpoint(self, request: pb.GetEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Gets an endpoint."""
+        return endpoint_pb(await self._endpoints.get(account(), _id(request.name)))
+
+    async def ListEndpoints(
+        self, request: pb.ListEndpointsRequest, _context: Any
+    ) -> pb.ListEndpointsResponse:
+        """Lists endpoints, newest first."""
+        who = account()
+        page = self._page_tokens.page(
+            method="ListEndpoints",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=DEFAULT_PAGE,
+            question=(str(who), request.filter),
+        )
+        where = filters.parse(request.filter, _LIST_COLUMNS, first=4)
+        before = UUID(str(page.cursor[0])) if page.cursor else None
+        found = await self._endpoints.list(who, where, before, page.size + 1)
+        shown = found[: page.size]
+        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        return pb.ListEndpointsResponse(
+            endpoints=[endpoint_pb(endpoint) for endpoint in shown],
+            next_page_token=self._page_tokens.next(page, cursor),
+        )
+
+    async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, _context: Any) -> Empty:
+        """Deletes an endpoint; what waits for it is called off."""
+        who, id = account(), _id(request.name)
+
+        async def delete(tx: Tx) -> Empty:
+            await self._endpoints.delete(tx, who, id, request.etag)
+            return Empty()
+
+        async with self._db.transaction() as tx:
+            return (await self._once(tx, "DeleteEndpoint", request, delete, Empty)).response
+
+    async def RotateSecret(
+        self, request: pb.RotateSecretRequest, _context: Any
+    ) -> pb.EndpointSecret:
+        """Makes a new secret."""
+        who, id = account(), _id(request.endpoint, field="endpoint")
+        overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else DEFAULT_OVERLAP
+
+        async def rotate(tx: Tx) -> pb.EndpointSecret:
+            return secret_pb(id, await self._endpoints.rotate(tx, who, id, overlap))
+
+        async with self._db.transaction() as tx:
+            answer = await self._once(
+                tx,
+                "RotateSecret",
+                request,
+                rotate,
+                pb.EndpointSecret,
+                lambda made: pb.EndpointSecret(name=made.name),
+            )
+            if answer.replayed:
+                return secret_pb(id, await self._endpoints.secrets(tx, who, id))
+        return answer.response
+
+    async def GetEndpointSecret(
+        self, request: pb.GetEndpointSecretRequest, _context: Any
+    ) -> pb.EndpointSecret:
+        """Gets the secret that signs."""
+        endpoint, slash, tail = request.name.rpartition("/")
+        if not slash or tail != "secret":
+            raise invalid("name", "expected endpoints/ep_…/secret", "wrong_name")
+        id = _id(endpoint)
+        return secret_pb(id, await self._endpoints.secrets(self._db, account(), id))
+
+    async def _once(
+        self,
+        tx: Tx,
+        method: str,
+        request: Any,
+        handle: Callable[[Tx], Awaitable[M]],
+        response_type: type[M],
+        keep: Callable[[M], M] = lambda response: response,
+    ) -> Answer[M]:
+        key = RequestKey(caller().subject, method, request.request_id)
+        return await once(
+            tx,
+            key,
+            request,
+            lambda: handle(tx),
+            response_type,
+            now=self._clock.now(),
+            keep=keep,
+        )
+
+    async def _secret_of(self, tx: Tx, who: UUID, name: str) -> str:
+        """The newest secret of an endpoint that was created before; none if it is gone."""
+        try:
+            return encode_secret((await self._endpoints.secrets(tx, who, _id(name))).current)
+        except AppError:
+            return ""
+
+
+def _id(name: str, *, field: str = "name") -> UUID:
+    return resource_id("endpoints", "ep", name, field=field)
+
+
+def _without_secret(endpoint: pb.Endpoint) -> pb.Endpoint:
+    kept = pb.Endpoint()
+    kept.CopyFrom(endpoint)
+    kept.ClearField("secret")
+    return kept

@@ -1,0 +1,85 @@
+"""pq.delivery.v1.MessageService."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from libs.api import filters
+from libs.api.paging import PageTokens
+from libs.api.wire import resource_id
+from libs.db import Database
+from libs.errors import not_found
+from pq.delivery.v1 import delivery_pb2 as pb
+from pq.delivery.v1 import delivery_pb2_grpc
+from services.delivery.servicer.account import account
+from services.delivery.servicer.show import attempt_pb, message_pb
+from services.delivery.store import messages
+
+DEFAULT_PAGE = 50
+_LIST_COLUMNS = {
+    "event_type": filters.text("event_type"),
+    "create_time": filters.moment("create_time"),
+}
+
+
+class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
+    """What the calling account was told; another's messages do not exist."""
+
+    def __init__(self, db: Database, page_tokens: PageTokens) -> None:
+        self._db = db
+        self._page_tokens = page_tokens
+
+    async def GetMessage(self, request: pb.GetMessageRequest, _context: Any) -> pb.Message:
+        """Gets a message with its deliveries."""
+        id = resource_id("messages", "msg", request.name)
+        message = await messages.get(self._db, account(), id)
+        if message is None:
+            raise not_found(request.name)
+        return message_pb(message, (await messages.deliveries(self._db, [id]))[id])
+
+    async def ListMessages(
+        self, request: pb.ListMessagesRequest, _context: Any
+    ) -> pb.ListMessagesResponse:
+        """Lists messages, newest first."""
+        who = account()
+        page = self._page_tokens.page(
+            method="ListMessages",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=DEFAULT_PAGE,
+            question=(str(who), request.filter),
+        )
+        where = filters.parse(request.filter, _LIST_COLUMNS, first=4)
+        before = UUID(str(page.cursor[0])) if page.cursor else None
+        found = await messages.list_page(self._db, who, where, before, page.size + 1)
+        shown = found[: page.size]
+        deliveries = await messages.deliveries(self._db, [message.id for message in shown])
+        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        return pb.ListMessagesResponse(
+            messages=[message_pb(message, deliveries[message.id]) for message in shown],
+            next_page_token=self._page_tokens.next(page, cursor),
+        )
+
+    async def ListAttempts(
+        self, request: pb.ListAttemptsRequest, _context: Any
+    ) -> pb.ListAttemptsResponse:
+        """Lists a message's attempts, oldest first."""
+        id = resource_id("messages", "msg", request.parent, field="parent")
+        if await messages.get(self._db, account(), id) is None:
+            raise not_found(request.parent)
+        page = self._page_tokens.page(
+            method="ListAttempts",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=DEFAULT_PAGE,
+            question=(str(id),),
+        )
+        after = UUID(str(page.cursor[0])) if page.cursor else None
+        found = await messages.attempts(self._db, id, after, page.size + 1)
+        shown = found[: page.size]
+        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        return pb.ListAttemptsResponse(
+            attempts=[attempt_pb(attempt) for attempt in shown],
+            next_page_token=self._page_tokens.next(page, cursor),
+        )

@@ -1,0 +1,102 @@
+"""Messages, and how far they are: what is written at first, and what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.api.filters import Where
+from libs.db import Reader, Tx
+from services.delivery.domain.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    EndpointState,
+    Message,
+)
+
+_COLUMNS = "id, account, event_type, payload, create_time, deliver_by, trace_parent"
+
+
+async def insert(tx: Tx, messages: Sequence[Message]) -> set[UUID]:
+    """Adds messages; answers the ids of those that were not there before."""
+    rows = await tx.fetch(
+        f"insert into messages ({_COLUMNS}) select * from unnest($1::uuid[], $2::uuid[],"
+        " $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::text[])"
+        " on conflict (id) do nothing returning id",
+        [m.id for m in messages],
+        [m.account for m in messages],
+        [m.event_type for m in messages],
+        [m.payload for m in messages],
+        [m.create_time for m in messages],
+        [m.deliver_by for m in messages],
+        [m.trace_parent for m in messages],
+    )
+    return {row["id"] for row in rows}
+
+
+async def get(reader: Reader, account: UUID, id: UUID) -> Message | None:
+    """The account's message, if there is one."""
+    row = await reader.fetchrow(
+        f"select {_COLUMNS} from messages where id = $1 and account = $2", id, account
+    )
+    return Message(**row) if row else None
+
+
+async def list_page(
+    reader: Reader, account: UUID, where: Where, before: UUID | None, limit: int
+) -> list[Message]:
+    """At most `limit` messages, newest first, older than `before`. `where` counts from $4."""
+    rows = await reader.fetch(
+        f"select {_COLUMNS} from messages where account = $1 and ($2::uuid is null or id < $2)"
+        f" and {where.sql} order by id desc limit $3",
+        account,
+        before,
+        limit,
+        *where.params,
+    )
+    return [Message(**row) for row in rows]
+
+
+async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
+    """The deliveries of each of these messages."""
+    rows = await reader.fetch(
+        "select d.message, d.endpoint, d.state, d.attempt_count, d.due, d.settle_time, d.reason,"
+        " d.worker is not null as leased, e.state as endpoint_state"
+        " from deliveries d left join endpoints e on e.id = d.endpoint"
+        " where d.message = any($1) order by d.message, d.endpoint",
+        messages,
+    )
+    found: dict[UUID, list[Delivery]] = {id: [] for id in messages}
+    for row in rows:
+        found[row["message"]].append(_delivery(row))
+    return found
+
+
+async def attempts(reader: Reader, message: UUID, after: UUID | None, limit: int) -> list[Attempt]:
+    """At most `limit` attempts of a message, oldest first, younger than `after`."""
+    rows = await reader.fetch(
+        "select id, message, endpoint, number, start_time, duration, http_status, code,"
+        " response_body, remote_address from attempts where message = $1"
+        " and ($2::uuid is null or id > $2) order by id limit $3",
+        message,
+        after,
+        limit,
+    )
+    return [Attempt(**row) for row in rows]
+
+
+def _delivery(row: Any) -> Delivery:
+    state = row["endpoint_state"]
+    return Delivery(
+        message=row["message"],
+        endpoint=row["endpoint"],
+        state=DeliveryState(row["state"]),
+        attempt_count=row["attempt_count"],
+        due=row["due"],
+        settle_time=row["settle_time"],
+        reason=row["reason"],
+        leased=row["leased"],
+        endpoint_state=None if state is None else EndpointState(state),
+    )

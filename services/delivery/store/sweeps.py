@@ -1,0 +1,70 @@
+"""Ends of deliveries that no attempt brought about: the deadline, the endpoint's removal."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from libs.db import Tx
+from services.delivery.domain.model import DeliveryState, Settled
+from services.delivery.domain.outcome import DELIVER_BY_PASSED, ENDPOINT_DELETED
+
+# `picked` names the deliveries; the rest is the same for every end.
+_SETTLE = """
+with picked as ({picked})
+update deliveries d set state = $2, reason = $3, due = null, worker = null, lease = null,
+    settle_time = now()
+from picked p join messages m on m.id = p.message
+where d.message = p.message and d.endpoint = p.endpoint
+returning d.message, d.endpoint, d.attempt_count, d.settle_time, m.account, m.event_type,
+    m.create_time
+"""
+
+_EXPIRED = _SETTLE.format(
+    picked="select message, endpoint from deliveries where state = 1 and worker is null"
+    " and deliver_by <= now() limit $1 for update skip locked"
+)
+_REMOVED = _SETTLE.format(
+    picked="select message, endpoint from deliveries where state = 1 and worker is null"
+    " and endpoint = $4 limit $1 for update"
+)
+
+
+async def expire(tx: Tx, limit: int) -> list[Settled]:
+    """Ends at most `limit` waiting deliveries whose deliver-by has passed."""
+    rows = await tx.fetch(_EXPIRED, limit, DeliveryState.EXPIRED, DELIVER_BY_PASSED)
+    return [_settled(row, DeliveryState.EXPIRED, DELIVER_BY_PASSED) for row in rows]
+
+
+async def cancel_removed(tx: Tx, endpoint: UUID, limit: int) -> list[Settled]:
+    """Calls off at most `limit` waiting deliveries of a removed endpoint."""
+    rows = await tx.fetch(_REMOVED, limit, DeliveryState.CANCELLED, ENDPOINT_DELETED, endpoint)
+    return [_settled(row, DeliveryState.CANCELLED, ENDPOINT_DELETED) for row in rows]
+
+
+async def next_removal(tx: Tx) -> UUID | None:
+    """A removed endpoint whose deliveries are still to be called off, locked."""
+    endpoint: UUID | None = await tx.fetchval(
+        "select endpoint from removals order by remove_time limit 1 for update skip locked"
+    )
+    return endpoint
+
+
+async def forget_removal(tx: Tx, endpoint: UUID) -> None:
+    """Nothing of a removed endpoint is left."""
+    await tx.execute("delete from removals where endpoint = $1", endpoint)
+
+
+def _settled(row: Any, state: DeliveryState, reason: str) -> Settled:
+    return Settled(
+        message=row["message"],
+        endpoint=row["endpoint"],
+        account=row["account"],
+        event_type=row["event_type"],
+        state=state,
+        code=reason,
+        http_status=None,
+        attempt_count=row["attempt_count"],
+        create_time=row["create_time"],
+        settle_time=row["settle_time"],
+    )

@@ -1,0 +1,77 @@
+"""Signing keys at rest: sealed with AES-256-GCM under keys that the operator holds in a file."""
+
+from __future__ import annotations
+
+import os
+from binascii import a2b_base64
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+_KEY = 32
+# As many opened keys stay in memory; opening one costs some microseconds.
+_CACHED = 10_000
+
+
+class VaultError(Exception):
+    """A key is missing or wrong: no delivery of that endpoint can be signed."""
+
+
+class Vault:
+    """Seals and opens. `keys` are by id; `current` seals what is new."""
+
+    def __init__(
+        self,
+        keys: Mapping[str, bytes],
+        current: str,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.current = current
+        self._ciphers = {id: AESGCM(key) for id, key in keys.items()}
+        self._random = random
+        self._opened = lru_cache(maxsize=_CACHED)(self._open)
+
+    @classmethod
+    def load(cls, path: Path) -> Vault:
+        """Reads a file of lines "<id> <base64 of 32 bytes>"; the first line's key is the current.
+
+        Raises VaultError.
+        """
+        keys: dict[str, bytes] = {}
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            id, _, text = line.strip().partition(" ")
+            try:
+                key = a2b_base64(text, strict_mode=True)
+            except ValueError:
+                key = b""
+            if len(key) != _KEY or id in keys:
+                raise VaultError(f"{path}: line {number} is not an id and base64 of {_KEY} bytes")
+            keys[id] = key
+        if not keys:
+            raise VaultError(f"{path}: holds no key")
+        return cls(keys, next(iter(keys)))
+
+    def seal(self, endpoint: UUID, key: bytes) -> bytes:
+        """The signing key, sealed with the current key, for this endpoint alone."""
+        nonce = self._random(_NONCE)
+        return nonce + self._ciphers[self.current].encrypt(nonce, key, endpoint.bytes)
+
+    def open(self, endpoint: UUID, key_id: str, sealed: bytes) -> bytes:
+        """The inverse of `seal`. Raises VaultError."""
+        return self._opened(endpoint, key_id, sealed)
+
+    def _open(self, endpoint: UUID, key_id: str, sealed: bytes) -> bytes:
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise VaultError(f"no key {key_id!r} among those configured")
+        try:
+            return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], endpoint.bytes)
+        except InvalidTag:
+            raise VaultError(f"key {key_id!r} does not open this secret") from None
