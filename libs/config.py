@@ -39,7 +39,10 @@ def field(
     metadata = {"env": env, "help": help, "parse": parse, "secret": secret}
     if default is _MISSING:
         return dataclasses.field(metadata=metadata, kw_only=True)
-    return dataclasses.field(default=default, metadata=metadata, kw_only=True, repr=not secret)
+    # dataclasses takes an unhashable default for a mutable one; configurations are never changed.
+    return dataclasses.field(
+        default_factory=lambda: default, metadata=metadata, kw_only=True, repr=not secret
+    )
 
 
 def load(cls: type[T], environ: Mapping[str, str]) -> T:
@@ -53,7 +56,7 @@ def load(cls: type[T], environ: Mapping[str, str]) -> T:
             continue
         text = environ.get(env, "")
         if text == "":
-            if item.default is _MISSING:
+            if item.default_factory is _MISSING:
                 faults.append(f"{env} is not set ({item.metadata['help']})")
             continue
         try:
@@ -72,7 +75,8 @@ def describe(cls: type[Any]) -> list[tuple[str, str, str]]:
     rows = []
     for item in dataclasses.fields(cls):
         if "env" in item.metadata:
-            default = "required" if item.default is _MISSING else str(item.default)
+            factory = item.default_factory
+            default = str(factory()) if callable(factory) else "required"
             rows.append((item.metadata["env"], default, item.metadata["help"]))
     return rows
 
