@@ -72,8 +72,8 @@ async def page(
         *(after or ()),
     )
     last = rows[limit - 1] if len(rows) > limit else None
-    place = None if last is None else (last[-2], last[-1])
-    return [_card(row) for row in rows[:limit]], place
+    following = None if last is None else (last[-2], last[-1])
+    return [_card(row) for row in rows[:limit]], following
 
 
 async def get(reader: Reader, id: str) -> Card | None:
