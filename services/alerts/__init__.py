@@ -1,0 +1,1 @@
+"""People's price alerts: kept, evaluated when prices change, and announced when they fire."""

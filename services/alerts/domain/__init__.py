@@ -1,0 +1,1 @@
+"""What an alert is and when it fires: pure rules and values."""

@@ -1,0 +1,153 @@
+"""When an alert fires: the definition, and the ranges that find its candidates in an index.
+
+`decide` is the definition. `probes` turns a change into ranges over (kind, value) such that every
+rule which could fire, or whose state could change, lies in one of them; the store finds those by
+index, and `decide` has the last word on each. A kind of condition that no range can narrow would
+add a probe over its whole kind and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+
+from services.alerts.domain.conditions import MAX_SCALED, WHOLE, Condition, Kind
+from services.alerts.domain.money import MAX_HUNDREDTHS
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A card's market price of one day, beside the one known before; prices are in hundredths.
+
+    `price` is None where a correction took it away; `previous` and `previous_day` are None on a
+    card's first price.
+    """
+
+    card: str
+    currency: str
+    day: date
+    price: int | None
+    previous: int | None = None
+    previous_day: date | None = None
+    corrects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """On which day a percentage was last reached, and on which it was before that.
+
+    Two days, because the newest day can be corrected: the one before must be known again then.
+    """
+
+    day: date | None = None
+    before: date | None = None
+
+    def earlier_than(self, day: date) -> date | None:
+        """The last holding day as it was before `day` was looked at."""
+        return self.before if self.day == day else self.day
+
+    def after(self, day: date, *, reached: bool) -> Hold:
+        """The state once `day` has been looked at; a day older than the last changes nothing."""
+        if self.day is not None and self.day > day:
+            return self
+        if reached:
+            return Hold(day, self.earlier_than(day))
+        return Hold(self.before) if self.day == day else self
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What decides about an alert, besides the price."""
+
+    condition: Condition
+    active: bool = True
+    snoozed_until: datetime | None = None
+    hold: Hold = Hold()
+
+
+class Outcome(Enum):
+    """What a change means for a rule."""
+
+    QUIET = "quiet"
+    KEPT = "kept"  # a percentage that has been reached since the known price before
+    SNOOZED = "snoozed"  # would have fired
+    FIRES = "fires"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a change means for a rule, and the rule's state from then on."""
+
+    outcome: Outcome
+    hold: Hold
+
+
+def decide(rule: Rule, change: Change, now: datetime) -> Decision:
+    """What `change` means for `rule` at `now`.
+
+    A level fires when it holds for the new price and did not for the previous one. A percentage
+    fires when the move reaches it, unless it was reached on the previous known day too.
+    """
+    condition = rule.condition
+    if not rule.active:
+        return Decision(Outcome.QUIET, rule.hold)
+    if condition.kind.is_level:
+        crossed = (
+            condition.currency == change.currency
+            and condition.holds(change.price)
+            and not condition.holds(change.previous)
+        )
+        return Decision(_loud(rule, now) if crossed else Outcome.QUIET, rule.hold)
+    reached = condition.reached(change.price, change.previous)
+    hold = rule.hold.after(change.day, reached=reached)
+    if not reached:
+        return Decision(Outcome.QUIET, hold)
+    kept_since = rule.hold.earlier_than(change.day)
+    if kept_since is not None and kept_since == change.previous_day:
+        return Decision(Outcome.KEPT, hold)
+    return Decision(_loud(rule, now), hold)
+
+
+def _loud(rule: Rule, now: datetime) -> Outcome:
+    snoozed = rule.snoozed_until is not None and now < rule.snoozed_until
+    return Outcome.SNOOZED if snoozed else Outcome.FIRES
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Rules of one kind with `low` <= value <= `high`."""
+
+    kind: Kind
+    low: int
+    high: int
+
+
+def probes(change: Change) -> Iterator[Probe]:
+    """Where the rules are that `change` could mean something to."""
+    yield from (probe for probe in _levels(change) if probe.low <= probe.high)
+    if change.corrects:
+        # A rule that the wrong price had reached may not be reached any more.
+        yield from (Probe(kind, 1, MAX_SCALED) for kind in Kind if not kind.is_level)
+        return
+    if change.price is None or not change.previous:
+        return
+    moved = change.price - change.previous
+    # The greatest share that this move reaches: reached() solved for the value, without rounding.
+    most = min(abs(moved) * WHOLE // change.previous, MAX_SCALED)
+    if most:
+        yield Probe(Kind.MOVE, 1, most)
+        yield Probe(Kind.MOVE_UP if moved > 0 else Kind.MOVE_DOWN, 1, most)
+
+
+def _levels(change: Change) -> Iterator[Probe]:
+    price, previous = change.price, change.previous
+    if price is None:
+        return
+    if previous is None or price > previous:
+        low = 1 if previous is None else min(previous, MAX_HUNDREDTHS) + 1
+        yield Probe(Kind.PRICE_ABOVE, low, min(price, MAX_HUNDREDTHS))
+    if previous is None or price < previous:
+        high = MAX_HUNDREDTHS if previous is None else min(previous - 1, MAX_HUNDREDTHS)
+        yield Probe(Kind.PRICE_BELOW, min(price, MAX_HUNDREDTHS + 1), high)

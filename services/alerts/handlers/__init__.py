@@ -1,0 +1,1 @@
+"""What alerts does: for people, and when prices change."""

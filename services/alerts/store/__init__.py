@@ -1,0 +1,1 @@
+"""Alerts in PostgreSQL: SQL next to the function that runs it."""
