@@ -11,6 +11,7 @@ import pytest
 from libs.local.postgres import EmbeddedPostgres
 from libs.testing.postgres import fresh_database
 from tests.contract.events.world import World, catalog, world
+from tests.kafka.fixtures import kafka_broker, mortal_broker  # noqa: F401 # fixtures
 
 
 @pytest.fixture
