@@ -8,7 +8,7 @@ nothing or carries a request id.
 from __future__ import annotations
 
 import asyncio
-import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,12 +23,11 @@ from gateway.transcode.descriptors import ContractError, Rpc
 from libs.auth.callers import calling
 from libs.db import is_transient
 from libs.errors import AppError, Kind, from_status
-from libs.obs import tracing
+from libs.obs import metrics, tracing
 from libs.obs.requests import HEADER
+from libs.rpc.retries import RetryPolicy
 
 DETAILS = "grpc-status-details-bin"
-ATTEMPTS = 3
-BACKOFF = 0.05  # seconds before the first repeat, doubled for the next, with full jitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,9 @@ class Backend(Protocol):
 class GrpcBackend:
     """A service behind a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, retry: RetryPolicy | None = None) -> None:
         self._channel = channel
+        self._retry = retry or RetryPolicy()
         self._methods: dict[str, Callable[..., Awaitable[bytes]]] = {}
 
     async def call(self, rpc: Rpc, request: Message, context: Context) -> bytes:
@@ -64,32 +64,20 @@ class GrpcBackend:
         metadata = [(HEADER, context.request_id), *tracing.headers().items()]
         if context.identity.jwt:
             metadata.append(("authorization", f"Bearer {context.identity.jwt}"))
-        body = request.SerializeToString()
+        ends = time.monotonic() + context.timeout
         repeatable = rpc.rule.read_only or bool(getattr(request, "request_id", None))
-        if not repeatable:
-            return await _attempt(method, body, context.timeout, metadata)
-        return await _repeat(method, body, context.timeout, metadata)
-
-
-async def _repeat(
-    method: Callable[..., Awaitable[bytes]],
-    body: bytes,
-    timeout: float,
-    metadata: list[tuple[str, str]],
-) -> bytes:
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + timeout
-    for attempt in range(ATTEMPTS - 1):
-        try:
-            return await _attempt(method, body, ends - loop.time(), metadata)
-        except AppError as error:
-            if error.kind is not Kind.UNAVAILABLE:
-                raise
-        pause = random.uniform(0, BACKOFF * 2**attempt)  # noqa: S311 # jitter, no secret
-        if loop.time() + pause >= ends:
-            break
-        await asyncio.sleep(pause)
-    return await _attempt(method, body, ends - loop.time(), metadata)
+        body, attempt = request.SerializeToString(), 0
+        while True:
+            attempt += 1
+            left = ends - time.monotonic()
+            try:
+                return await _attempt(method, body, left, metadata)
+            except AppError as error:
+                pause = self._retry.pause(attempt, error, ends - time.monotonic())
+                if not repeatable or pause is None:
+                    raise
+            metrics.RPC_CLIENT_RETRIES.labels(rpc.path.lstrip("/")).inc()
+            await asyncio.sleep(pause)
 
 
 async def _attempt(
@@ -124,7 +112,7 @@ def told(error: grpc.aio.AioRpcError) -> AppError:
 def unavailable() -> AppError:
     """A service that cannot be reached."""
     told = "a service behind this is away; try again"
-    return AppError(Kind.UNAVAILABLE, "unavailable", told, retry_after=1)
+    return AppError(Kind.UNAVAILABLE, "unavailable", told)
 
 
 def _deadline() -> AppError:

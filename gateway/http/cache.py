@@ -6,7 +6,9 @@ a log that cannot be reached tells nothing. A read that began before a drop is n
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Callable
 
 from gateway.http import content
 from gateway.http.exchange import Headers
@@ -14,6 +16,7 @@ from libs.clock import Clock
 
 FOLLOWING = 30.0  # seconds an answer may be old while invalidations arrive
 ALONE = 2.0  # seconds, while they do not
+SILENCE = 15.0  # seconds without word from the log after which they do not
 OVERHEAD = 1_024  # bytes of headers and bookkeeping an entry is reckoned at
 
 
@@ -52,7 +55,7 @@ class ReadCache:
         self._capacity = capacity
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
         self._size = 0
-        self._lifetime = ALONE
+        self._age: Callable[[], float] = lambda: math.inf
         self.generation = 0
 
     def get(self, path: str, query: str) -> Entry | None:
@@ -60,7 +63,9 @@ class ReadCache:
         entry = self._entries.get((path, query))
         if entry is None:
             return None
-        if self._clock.monotonic() - entry.stored_at > self._lifetime:
+        old = self._clock.monotonic() - entry.stored_at
+        # Asking the log costs more than the rest: only past the time that needs no invalidation.
+        if old > ALONE and (old > FOLLOWING or self._age() > SILENCE):
             self._drop((path, query))
             return None
         self._entries.move_to_end((path, query))
@@ -83,9 +88,9 @@ class ReadCache:
         self._entries.clear()
         self._size = 0
 
-    def following(self, arrives: bool) -> None:
-        """Tells whether invalidations arrive; without them answers age fast."""
-        self._lifetime = FOLLOWING if arrives else ALONE
+    def follow(self, age: Callable[[], float]) -> None:
+        """Takes what tells how old, in seconds, the last word from the log is."""
+        self._age = age
 
     def _drop(self, key: tuple[str, str]) -> None:
         entry = self._entries.pop(key, None)

@@ -64,8 +64,9 @@ def _headers(error: AppError, status: int) -> Headers:
     if status == 401:
         failed = "" if error.reason == "token_missing" else ', error="invalid_token"'
         headers.append(("www-authenticate", f'Bearer realm="pq"{failed}'))
-    if error.retry_after is not None:
-        headers.append(("retry-after", str(max(1, math.ceil(error.retry_after)))))
+    wait = 1.0 if error.retry_after is None and status == 503 else error.retry_after
+    if wait is not None:
+        headers.append(("retry-after", str(max(1, math.ceil(wait)))))
     return headers
 
 

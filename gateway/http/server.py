@@ -16,6 +16,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from libs.rpc.server import AddressInUseError
+
 log = logging.getLogger(__name__)
 
 BACKLOG = 1_024
@@ -23,16 +25,13 @@ HEAD_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
 BUFFER = 65_536  # bytes; what a head may take in the parser, which then answers 431 by itself
 
 
-class PortInUseError(OSError):
-    """Somebody listens there already; the message names the address."""
-
-
 class _Embedded(Server):
     """The server on a given socket."""
 
     def __init__(self, listener: socket.socket, application: Any) -> None:
-        self._listener = listener
         host, port = listener.getsockname()[:2]
+        # From here on the descriptor is granian's, which closes it when it stops listening.
+        self._descriptor = listener.detach()
         super().__init__(
             application,
             host,
@@ -49,11 +48,11 @@ class _Embedded(Server):
         self._ssp = None
         # granian types neither: a descriptor, whether it is of a Unix socket, and the backlog.
         holder: Any = SocketHolder
-        self._shd = holder(self._listener.fileno(), False, BACKLOG)
+        self._shd = holder(self._descriptor, False, BACKLOG)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises PortInUseError."""
+    """A listening socket. Raises AddressInUseError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,42 +61,39 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise PortInUseError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise AddressInUseError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
 
 
 class HttpServer:
-    """Serves an RSGI application on `listener` from `start` to `stop`."""
+    """Serves an RSGI application on `listener`, which becomes its own, from `start` to `stop`."""
 
     def __init__(self, application: Any, listener: socket.socket) -> None:
-        self._listener = listener
+        self.port: int = listener.getsockname()[1]
         self._server: Any = _Embedded(listener, application)
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        number: int = self._listener.getsockname()[1]
-        return number
+        self._stopping = False
 
     def start(self) -> None:
         """Begins to serve, in the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._server.serve(), name="http")
 
-    async def wait(self) -> None:
-        """Returns when the server ended; raises what ended it."""
+    async def run(self) -> None:
+        """Serves until it is stopped; raises where the server ends by itself."""
+        self.start()
         assert self._task is not None
         await asyncio.shield(self._task)
+        if not self._stopping:
+            raise RuntimeError("the HTTP server ended by itself")
 
-    async def stop(self, grace: float) -> bool:
-        """Stops listening, lets what is in flight finish for up to `grace` seconds; False where
-        that was not enough."""
+    async def stop(self, grace: float) -> None:
+        """Stops listening, and lets what is in flight finish for up to `grace` seconds."""
+        self._stopping = True
         if self._task is None:
-            return True
+            return
         self._server.stop()
         done, _ = await asyncio.wait({self._task}, timeout=grace)
         if not done:
             log.warning("requests were still in flight when the grace ended")
             self._task.cancel()
-        return bool(done)
