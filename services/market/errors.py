@@ -29,7 +29,13 @@ REASONS = {
 def refused(error: FileRefusedError) -> AppError:
     """A refused file as the caller is told of it."""
     kind = Kind.TOO_LARGE if error.reason == "too_large" else Kind.INVALID
-    violation = Violation(error.field, error.description, error.reason)
+    violations = [
+        Violation(error.field, error.description, error.reason),
+        *(
+            Violation(fault.field or "row", f"line {fault.line}: {fault.description}", fault.reason)
+            for fault in error.faults
+        ),
+    ]
     return AppError(
-        kind, error.reason, f"{error.field}: {error.description}", violations=[violation]
+        kind, error.reason, f"{error.field}: {error.description}", violations=violations
     )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from services.market.domain import cards, prices, table
-from services.market.domain.faults import FieldError, FileRefusedError, RowFault
+from services.market.domain.faults import FieldError, RowFault
 
 COLUMNS = (
     *("category", "group_id", "group_name", "published", "product_id", "name", "number"),
@@ -47,7 +47,7 @@ def parse(data: bytes, *, max_rows: int) -> Catalog:
     _check_repeats(list(zip(category, product, strict=True)), read.lines, good, faults)
     rows = sorted(np.flatnonzero(good).tolist(), key=lambda row: (category[row], product[row]))
     if not rows:
-        raise FileRefusedError("file", "no_rows", f"none of {read.row_count} rows can be used")
+        raise table.no_rows(read.row_count, faults)
     kept = [[column[row] for row in rows] for column in columns]
     return Catalog(kept, sorted(faults), read.row_count)
 

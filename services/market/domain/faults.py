@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # So many faults of a file are kept and shown; the rest are counted.
@@ -23,13 +24,19 @@ class RowFault:
 
 
 class FileRefusedError(Exception):
-    """Nothing of the file can be used. `field` is the column, or "file"."""
+    """Nothing of the file can be used. `field` is the column, or "file".
 
-    def __init__(self, field: str, reason: str, description: str) -> None:
+    `faults` are those of its rows, where it is refused because none of them is good.
+    """
+
+    def __init__(
+        self, field: str, reason: str, description: str, faults: Sequence[RowFault] = ()
+    ) -> None:
         super().__init__(f"{field}: {description}")
         self.field = field
         self.reason = reason
         self.description = description
+        self.faults = tuple(faults[:MAX_FAULTS])
 
 
 class FieldError(ValueError):

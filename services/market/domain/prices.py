@@ -64,14 +64,14 @@ def parse(data: bytes, *, day: date | None, latest: date, max_rows: int) -> Pric
     """
     read = table.read(data, COLUMNS, max_rows)
     good = np.ones(len(read.lines), np.bool_)
-    day = day or _first_day(read.columns[0])
+    day = day or _first_day(read)
     _check_day(day, latest)
     faults = [*read.faults, *_check_days(read, good, day)]
     keys, set_ids = _keys(read, good, faults)
     cents = _cents(read, good, faults)
     _check_repeats(keys, read.lines, good, faults)
     if not good.any():
-        raise FileRefusedError("file", "no_rows", f"none of {read.row_count} rows can be used")
+        raise table.no_rows(read.row_count, faults)
     prices = Prices(day, keys, set_ids, read.lines, cents, sorted(faults), read.row_count)
     if not good.all():
         prices.keep(np.flatnonzero(good))
@@ -88,13 +88,15 @@ def read_day(text: str) -> date:
     raise FieldError("not_a_day", "a day, YYYY-MM-DD")
 
 
-def _first_day(texts: Sequence[str]) -> date:
-    for text in texts:
-        try:
-            return read_day(text)
-        except FieldError:
-            continue
-    raise FileRefusedError("date", "no_rows", "no row has a day")
+def _first_day(read: table.Table) -> date:
+    reader: table.Reader[date | None] = table.Reader("date", read_day, bad=None)
+    for text in read.columns[0]:
+        day = reader[text]
+        if day is not None:
+            return day
+    good = np.ones(len(read.lines), np.bool_)
+    faults = sorted([*read.faults, *reader.check(read.columns[0], read.lines, good)])
+    raise table.no_rows(read.row_count, faults)
 
 
 def _check_day(day: date, latest: date) -> None:

@@ -95,6 +95,12 @@ class Reader(dict[str, T], Generic[T]):
         return faults
 
 
+def no_rows(row_count: int, faults: Sequence[RowFault]) -> FileRefusedError:
+    """A file without one good row."""
+    told = f"none of {row_count} rows can be used"
+    return FileRefusedError("file", "no_rows", told, sorted(faults))
+
+
 def _decode(data: bytes) -> tuple[str, bool]:
     if data.startswith(_UTF16) or b"\0" in data[:4]:
         raise FileRefusedError("file", "wrong_encoding", "expected UTF-8; this looks like UTF-16")

@@ -16,6 +16,11 @@ from services.market.store import wire
 COLUMNS = ("card", "day", *FIELDS, "source")
 # One at a time makes partitions. Any fixed number serves.
 _LOCK = 0x6D6B7470
+# Not to_regclass: it can answer from a cache of before the lock was granted.
+_HAS_PARTITION = (
+    "select exists (select from pg_inherits join pg_class on oid = inhrelid"
+    " where inhparent = 'quotes'::regclass and relname = $1)"
+)
 
 
 async def ensure_partition(db: Database, day: date) -> None:
@@ -26,11 +31,11 @@ async def ensure_partition(db: Database, day: date) -> None:
     first = day.replace(day=1)
     following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
     name = f"quotes_{day:%Y_%m}"
-    if await db.fetchval("select to_regclass($1) is not null", name):
+    if await db.fetchval(_HAS_PARTITION, name):
         return
     async with db.transaction() as tx:
         await tx.execute("select pg_advisory_xact_lock($1)", _LOCK)
-        if await tx.fetchval("select to_regclass($1) is not null", name):
+        if await tx.fetchval(_HAS_PARTITION, name):
             return
         await tx.execute(f"create table {name} (like quotes including all)")
         await tx.execute(
