@@ -19,7 +19,10 @@ Day = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert as its owner asked for it. `level` in cents; `percent` in percent."""
+    """An alert as its owner asked for it. `level` in cents; `percent` in percent.
+
+    It watches from its creation: days accepted before, `since` the last of them, are no news to it.
+    """
 
     name: str
     card: str
@@ -27,6 +30,7 @@ class Alert:
     level: int = 0
     percent: Fraction = Fraction(0)
     direction: str = "both"
+    since: str = ""
 
 
 def holds(alert: Alert, price: int, previous: int | None) -> bool:
@@ -57,9 +61,9 @@ def firing_days(alert: Alert, days: Sequence[tuple[str, Day]]) -> list[str]:
         holding = holds(alert, price, previous)
         if alert.kind in ("above", "below"):
             held = previous is not None and holds(alert, previous, None)
-        if holding and not held:
+        if day > alert.since and holding and not held:
             fired.append(day)
-        held, previous = holding, price
+        held, previous = holding and day > alert.since, price
     return fired
 
 
