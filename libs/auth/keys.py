@@ -70,8 +70,10 @@ class PublicKeys:
         self.generation = 0
 
     def get(self, kid: str) -> Ed25519PublicKey | None:
-        """The key of this id, if there is one."""
+        """The key of this id, if there is one. For an unknown one it looks again at once."""
         self.refresh()
+        if kid not in self._keys:
+            self._read()
         return self._keys.get(kid)
 
     def refresh(self) -> None:
@@ -80,6 +82,9 @@ class PublicKeys:
         if now < self._due:
             return
         self._due = now + self._recheck
+        self._read()
+
+    def _read(self) -> None:
         seen = self._look()
         if seen == self._seen:
             return

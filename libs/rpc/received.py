@@ -14,8 +14,8 @@ from libs.errors import AppError, Kind, from_status
 DETAILS = "grpc-status-details-bin"
 
 
-# What gRPC says by itself names addresses, and may reach strangers through us; the exception's cause
-# keeps it for logs. A call that the peer cut, for its grace was over, may be made again.
+# What gRPC says by itself names addresses, and may reach strangers through us; the cause keeps it
+# for logs. A call that the peer cut, for its grace was over, may be made again.
 _BY_ITSELF = {
     grpc.StatusCode.UNAVAILABLE: (Kind.UNAVAILABLE, "unavailable", "a service is away; try again"),
     grpc.StatusCode.CANCELLED: (Kind.UNAVAILABLE, "cancelled", "a service cut the call; try again"),

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from libs.db import is_transient
 from libs.obs import metrics
+from libs.runtime.database import DatabaseAwayError
 from libs.runtime.parts import Part
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,11 @@ class Background:
             settled = asyncio.get_running_loop().call_later(SETTLED, part.up)
             try:
                 await work()
+            except DatabaseAwayError as error:
+                # No failure, and no reason to come later than the database does.
+                part.down(str(error))
+                await error.reached.wait()
+                continue
             except Exception as error:  # noqa: BLE001 # whatever it is, the task starts again
                 pause = FIRST_PAUSE if time.monotonic() - started > STEADY else pause
                 _tell(name, error)

@@ -25,7 +25,14 @@ _NOT_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecifi
 
 
 class DatabaseAwayError(ConnectionError):
-    """The database has not been reached since this process started. Transient: see is_transient."""
+    """The database has not been reached since this process started. Transient: see is_transient.
+
+    Whoever wants to go on once it has been awaits `reached`.
+    """
+
+    def __init__(self, reached: asyncio.Event) -> None:
+        super().__init__("the database has not been reached yet")
+        self.reached = reached
 
 
 class LazyDatabase(Database):
@@ -57,7 +64,7 @@ class LazyDatabase(Database):
 
     def _there(self) -> Database:
         if self._opened is None:
-            raise DatabaseAwayError("the database has not been reached yet")
+            raise DatabaseAwayError(self.reached)
         return self._opened
 
 

@@ -144,7 +144,7 @@ class Runtime:
 
         relay = Relay(db, log)
         self.relays.append(relay)
-        self.background("relay", relay.run)
+        self.background("relay", _once_reached(db, relay.run))
         return relay
 
     def consumer(self, name: str, db: Database, log: Log, handlers: Mapping[Any, Any]) -> Consumer:
@@ -154,7 +154,7 @@ class Runtime:
         consumer = Consumer(name, db, log, handlers)
         self.consumers.append(consumer)
         part = self.parts.add(f"consumer:{name}")
-        self.consuming.append((part.name, consumer.run, part))
+        self.consuming.append((part.name, _once_reached(db, consumer.run), part))
         return consumer
 
     # --- calls
@@ -224,7 +224,18 @@ class Runtime:
         self.parts.arrived(name)
 
     async def _purge(self, database: LazyDatabase) -> None:
-        await database.reached.wait()
         while True:
             await idempotency.purge(database, self.clock.now())
             await asyncio.sleep(PURGE_SECONDS)
+
+
+def _once_reached(db: Database, run: Work) -> Work:
+    # They would back off on their own, and come seconds after the database does.
+    if not isinstance(db, LazyDatabase):
+        return run
+
+    async def wait_and_run() -> None:
+        await db.reached.wait()
+        await run()
+
+    return wait_and_run

@@ -157,6 +157,8 @@ def test_a_removed_key_stops_at_once_and_a_new_one_starts(tmp_path, clock):
     assert refusal(verifier, token) == "token_unknown_key"
     token, _ = successor.mint_for(ACCOUNT, clock.now())
     assert verifier.verify(token) == ACCOUNT
+    token, _ = keys.minter("gateway.3").mint_for(ACCOUNT, clock.now())
+    assert verifier.verify(token) == ACCOUNT, "a new key is not waited for"
 
 
 def test_a_broken_key_file_does_not_hide_the_others(tmp_path, clock):
