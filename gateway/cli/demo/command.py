@@ -18,10 +18,9 @@ async def demo(output: Output, product: Product, *, timeout: float) -> Exit:
     """Runs the demonstration against `product`, whose token must be allowed to send prices."""
     clock = SystemClock()
     async with (
-        Rest(product.gateway) as anonymous,
         Rest(product.gateway, product.token()) as operator,
         plain_channel(product.target("market")) as channel,
     ):
         terms = Terms(SOURCE, patience=timeout)
         uploader = Uploader(channel, AccessTokens(operator, clock), terms, clock)
-        return await Demo(anonymous, uploader.send, output, clock, timeout).run()
+        return await Demo(operator, uploader.send, output, clock, timeout).run()

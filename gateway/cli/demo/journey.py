@@ -41,12 +41,15 @@ class Stage:
 
 
 class Demo:
-    """One run. `send` sends a file as `pq ingest` does; `rest` is anonymous: it signs up itself."""
+    """One run. `send` sends a file as `pq ingest` does.
+
+    `operator` signs up in the gateway's eyes: anybody may, but an operator's sign-ups are not few.
+    """
 
     def __init__(
-        self, rest: Rest, send: Send, output: Output, clock: Clock, timeout: float
+        self, operator: Rest, send: Send, output: Output, clock: Clock, timeout: float
     ) -> None:
-        self._rest = rest
+        self._operator = operator
         self._send = send
         self._output = output
         self._clock = clock
@@ -76,8 +79,8 @@ class Demo:
     @asynccontextmanager
     async def _stage(self, receiver: Receiver) -> AsyncIterator[Stage]:
         """Signs up, and makes an endpoint and an alert; takes both away again."""
-        made = await self._rest.post("/v1/accounts", {"displayName": "pq demo"})
-        async with Rest(self._rest.base_url, made["token"]) as rest:
+        made = await self._operator.post("/v1/accounts", {"displayName": "pq demo"})
+        async with Rest(self._operator.base_url, made["token"]) as rest:
             self._said("account", made["account"]["name"])
             chosen = await plan(rest, today=self._clock.now().date(), choose=random.choice)
             url = f"{receiver.url}{secrets.token_hex(4)}"

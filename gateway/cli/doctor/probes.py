@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,8 @@ from libs.rpc.received import received
 from pq.ops.v1 import ops_pb2, ops_pb2_grpc
 
 PATIENCE = 4.0
-_START = "start it with `pq up`; its log says why it ended"
+_START = "`pq up` starts it; the log in the home says why it ended"
+_SEE_BELOW = "see what is said of the services"
 Bearer = Callable[[], Awaitable[str]]
 
 
@@ -51,22 +53,28 @@ async def _access(bearer: Bearer) -> str | CliError:
 
 
 async def _gateway(rest: Rest) -> Check:
+    """Reads something public: that takes the gateway and the market behind it."""
     try:
-        document = await rest.get("/readyz", accept=frozenset({503}))
+        await rest.get("/v1/snapshots", {"pageSize": "1"})
     except ProblemError as problem:
-        return Check("ready", False, problem.message, "is this a gateway of pq?")
+        return Check("read", False, f"it answers, but not a read: {problem.message}", _SEE_BELOW)
     except CliError as error:
-        return Check("ready", False, error.message, error.hint, reached=False)
-    why = _why_not_ready(document)
-    hint = "it becomes ready once what it waits for is there"
-    return Check("ready", False, why, hint) if why else Check("ready", True, rest.base_url)
+        return Check("read", False, error.message, error.hint, reached=False)
+    return Check("read", True, rest.base_url)
 
 
-def _why_not_ready(document: dict[str, Any]) -> str:
-    """Empty where the document of /readyz says that all is well."""
-    if document.get("ready", document.get("status") in ("ok", "ready")) is True:
+async def _why_not_ready(address: ServiceAddress) -> str:
+    """What a process says at /readyz; empty where it says nothing."""
+    from pyreqwest.exceptions import RequestError
+    from pyreqwest.simple.request import pyreqwest_get
+
+    if not address.metrics:
         return ""
-    return str(document.get("detail") or document.get("reason") or document)
+    request = pyreqwest_get(f"http://{address.metrics}/readyz").timeout(timedelta(seconds=PATIENCE))
+    try:
+        return (await (await request.send()).text()).strip()
+    except RequestError:
+        return ""
 
 
 async def _service(name: str, address: ServiceAddress, access: str | CliError) -> ServiceFindings:
@@ -78,8 +86,11 @@ async def _service(name: str, address: ServiceAddress, access: str | CliError) -
             why = received(error).message
             check = Check("serving", False, f"{address.target}: {why}", _START, reached=False)
             return ServiceFindings(name, (check,))
-        serving = health.status == health_pb2.HealthCheckResponse.SERVING
-        first = Check("serving", serving, "" if serving else "it says NOT_SERVING", "see below")
+        if health.status == health_pb2.HealthCheckResponse.SERVING:
+            first = Check("serving", True)
+        else:
+            why = await _why_not_ready(address) or "it says NOT_SERVING"
+            first = Check("serving", False, why, "it goes on by itself once that is there")
         if isinstance(access, CliError):
             return ServiceFindings(name, (first,))
         return await _status(name, channel, access, first)

@@ -38,8 +38,8 @@ class Behaviour:
     def __str__(self) -> str:
         told = "answers 204"
         if self.fail:
-            how = "drops the connection" if self.status == DROP else f"answers {self.status}"
-            told = how if self.fail == 1 else f"{how} to {self.fail:.4g} of all, else 204"
+            how = "cuts the connection" if self.status == DROP else f"answers {self.status}"
+            told = how if self.fail == 1 else f"{how} for {self.fail:.4g} of all, else 204"
             told += "" if self.retry_after is None else f" with Retry-After: {self.retry_after}"
         return told + (f", after {self.slow:g} s" if self.slow else "")
 

@@ -123,6 +123,7 @@ async def listen(
             "choose another with --port; 0 takes a free one",
         ) from None
     try:
+        output.line({"listening": receiver.url})
         output.note(f"listening on {receiver.url}: {behaviour}; Ctrl-C ends it")
         if not secrets:
             output.note("signatures are not checked: give the endpoint's with --secret whsec_…")
