@@ -29,7 +29,7 @@ MAX_HEADERS = 4_096
 # Publishers of one key take turns while they write their rows, so that ids are in commit order. One
 # lock a key would run out of shared memory at 15,000 in a transaction.
 SLOTS = 64
-_LOCK_CLASS = 0x7071_6F62
+LOCK_CLASS = 0x7071_6F62
 
 # Above this many rows COPY is quicker than an insert with arrays.
 _COPY_FROM = 500
@@ -100,7 +100,7 @@ class Outbox:
 
     async def write(self, connection: Connection, records: Sequence[Record]) -> None:
         """Writes the rows; the last statement of the transaction, for it takes the key locks."""
-        await connection.execute(_LOCKS, _LOCK_CLASS, slots(records))
+        await connection.execute(_LOCKS, LOCK_CLASS, slots(records))
         rows = [row(record) for record in records]
         if len(rows) > _COPY_FROM:
             await connection.copy_records_to_table("event_outbox", columns=COLUMNS, records=rows)

@@ -39,8 +39,8 @@ delete from log_claims c where consumer = $1 and not exists (
 """
 _CLAIM = """
 insert into log_claims (consumer, part, member)
-select $1, part, $2 from unnest($3::int[]) as part
-where not exists (select 1 from log_claims c where c.consumer = $1 and c.part = part)
+select $1, u.part, $2 from unnest($3::int[]) as u(part)
+where not exists (select 1 from log_claims c where c.consumer = $1 and c.part = u.part)
 limit $4
 returning part
 """

@@ -19,7 +19,7 @@ import asyncpg
 
 from libs.db import Database, is_transient
 from libs.events.log import Log, LogError, LogUnavailableError, Producer
-from libs.events.outbox import Outbox, record_of
+from libs.events.outbox import LOCK_CLASS, Outbox, record_of
 from libs.obs import metrics
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,8 @@ log = logging.getLogger(__name__)
 BATCH = 1_000
 BATCH_BYTES = 8 * 1_048_576
 
-# A row's id can become visible after higher ones were sent, when its transaction commits late. The
-# low-water mark trails what was sent by this many seconds; what is later still is found by the scan
-# of everything.
-TRAIL = 5.0
+# The low-water mark is moved so often; everything is looked at so often all the same, in seconds.
+MARK_EVERY = 1.0
 FULL_SCAN = 30.0
 
 # Idle polling, in seconds. Commits elsewhere reach us by NOTIFY; this is for when that fails.
@@ -54,6 +52,13 @@ _SNAPSHOT_AGE = """
 select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
 from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid()
 """
+# Publishers hold their key locks from before they take ids until they end.
+_OLDEST_PUBLISHER = """
+select clock_timestamp() as now, min(coalesce(a.xact_start, '-infinity')) as oldest
+from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+where l.locktype = 'advisory' and l.granted and l.classid = $1::int::oid and l.objsubid = 2
+    and l.database = (select oid from pg_database where datname = current_database())
+"""
 _WAITING = """
 select count(*) as waiting, min(time) as oldest
 from (select time from event_outbox order by id limit 100000) o
@@ -61,31 +66,37 @@ from (select time from event_outbox order by id limit 100000) o
 
 
 class LowWater:
-    """From which id on unsent rows are looked for."""
+    """From which id on unsent rows are looked for, so that a poll does not wade through dead rows.
 
-    def __init__(self, now: float) -> None:
-        self._sent: deque[tuple[float, int]] = deque()
-        self._mark = 0
-        self._scan_at = now
+    A row's id can become visible after higher ones were sent, when its transaction is slow. So the
+    mark only passes ids that were sent before the oldest open publisher's transaction began: what
+    that one may still bring is higher. Were the mark further on, a key's later event could be sent
+    before its earlier one is found.
+    """
 
-    def due(self, now: float) -> bool:
-        """Whether to look at everything this time: at first, and every 30 s."""
-        if now < self._scan_at:
-            return False
-        self._scan_at = now + FULL_SCAN
-        return True
+    def __init__(self) -> None:
+        self.mark = 0
+        self._highest = 0
+        self._seen: deque[tuple[datetime, int]] = deque()
 
-    def start(self, now: float) -> int:
-        """The id to look from."""
-        while self._sent and self._sent[0][0] <= now - TRAIL:
-            self._mark = max(self._mark, self._sent.popleft()[1])
-        return self._mark
+    def sent(self, highest: int) -> None:
+        """Rows up to this id were sent, with gaps maybe."""
+        self._highest = max(self._highest, highest)
 
-    def sent(self, highest: int, now: float) -> None:
-        """Rows up to `highest` were sent."""
-        # A mark each tenth of a second is plenty, and keeps the queue short.
-        if not self._sent or now - self._sent[-1][0] > 0.1:
-            self._sent.append((now, highest))
+    @property
+    def behind(self) -> bool:
+        """Whether the mark could move."""
+        return self.mark < self._highest
+
+    def advance(self, now: datetime, oldest: datetime | None) -> None:
+        """At `now`, the oldest open publisher began at `oldest`; None where there is none."""
+        if oldest is None:
+            self.mark = self._highest
+            self._seen.clear()
+            return
+        self._seen.append((now, self._highest))
+        while self._seen and self._seen[0][0] < oldest:
+            self.mark = self._seen.popleft()[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +196,22 @@ class Relay:
             await connection.execute("select 1")
 
     async def _pump(self, connection: Session, producer: Producer) -> None:
-        low, pause = LowWater(time.monotonic()), _POLL_FIRST
+        low, pause = LowWater(), _POLL_FIRST
+        mark_at = scan_at = time.monotonic()
         while True:
             self._woken.clear()
-            if await self.send(connection, producer, low):
+            now, start = time.monotonic(), low.mark
+            if now >= scan_at:
+                scan_at, start = now + FULL_SCAN, 0
+                await self._measure(connection)
+            sent = await self.send(connection, producer, start)
+            low.sent(sent)
+            if low.behind and now >= mark_at:
+                mark_at = now + MARK_EVERY
+                found = await connection.fetchrow(_OLDEST_PUBLISHER, LOCK_CLASS)
+                assert found is not None
+                low.advance(found["now"], found["oldest"])
+            if sent:
                 pause = _POLL_FIRST
                 continue
             try:
@@ -198,22 +221,17 @@ class Relay:
             except TimeoutError:
                 pause = min(pause * 2, _POLL_LAST)
 
-    async def send(self, connection: Session, producer: Producer, low: LowWater) -> int:
-        """One batch: read, append, delete. Answers how many rows it had."""
-        now = time.monotonic()
-        full = low.due(now)
-        if full:
-            await self._measure(connection)
-        start = 0 if full else low.start(now)
+    async def send(self, connection: Session, producer: Producer, start: int) -> int:
+        """One batch from this id on: read, append, delete. Answers its last id; 0 for none."""
         rows = await connection.fetch(_UNSENT, start, BATCH, BATCH_BYTES)
         if not rows:
             return 0
         await producer.append([record_of(row, row["topic"], row["partition"]) for row in rows])
         await connection.execute(_SENT, [row["id"] for row in rows])
-        low.sent(rows[-1]["id"], time.monotonic())
         for topic, count in Counter(row["topic"] for row in rows).items():
             metrics.MESSAGES_SENT.labels(topic).inc(count)
-        return len(rows)
+        last: int = rows[-1]["id"]
+        return last
 
     async def status(self) -> OutboxStatus:
         """How the outbox stands, and whether this process relays it."""
