@@ -83,7 +83,8 @@ class Application:
             reply = await self._safely(exchange, wire)
             await self._send(exchange, reply, wire)
             self._observe(exchange, reply.status, time.perf_counter() - started)
-            if exchange.unread:
+            # A client that waits for "100 Continue" sends nothing until it is told to.
+            if exchange.unread and exchange.headers.get("expect") is None:
                 await body.drain(wire)
         finally:
             self.active -= 1

@@ -72,23 +72,24 @@ def card(number: int) -> market_pb2.Card:
     )
 
 
+CALLERS = {
+    "account": Caller.for_account(UUID(ACCOUNT)),
+    "reader": Caller.for_account(UUID(ACCOUNT), read_only=True),
+    "admin": Caller.for_operator("tokens/tok_a", Role.ADMIN),
+    "ingest": Caller.for_operator("tokens/tok_i", Role.INGEST),
+}
+
+
 class Authenticator:
     """Tokens by name: "Bearer account", "Bearer reader", "Bearer admin", "Bearer ingest"."""
-
-    CALLERS = {
-        "account": Caller.for_account(UUID(ACCOUNT)),
-        "reader": Caller.for_account(UUID(ACCOUNT), read_only=True),
-        "admin": Caller.for_operator("tokens/tok_a", Role.ADMIN),
-        "ingest": Caller.for_operator("tokens/tok_i", Role.INGEST),
-    }
 
     async def authenticate(self, authorization: str | None) -> Identity:
         if authorization is None:
             return NOBODY
         name = authorization.removeprefix("Bearer ")
-        if name not in self.CALLERS:
+        if name not in CALLERS:
             raise AppError(Kind.UNAUTHENTICATED, "token_unknown", "no such token")
-        return Identity(self.CALLERS[name], jwt=f"jwt-of-{name}")
+        return Identity(CALLERS[name], jwt=f"jwt-of-{name}")
 
 
 Answer = Callable[[Any, dict[str, str]], Awaitable[Message]]
@@ -244,6 +245,16 @@ def parse(data: bytes, method: str = "GET") -> Response:
     declared = int(response.header("content-length") or 0)
     assert method == "HEAD" or response.status in (204, 304) or declared == len(rest), "cut short"
     return response
+
+
+async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
+    """Waits for a condition, for five seconds at most."""
+    async with asyncio.timeout(5):
+        while True:
+            held = holds()
+            if held if isinstance(held, bool) else await held:
+                return
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
