@@ -6,6 +6,7 @@ underneath, so that every library's records come out alike. On a terminal a plai
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -58,7 +59,11 @@ class JsonFormatter(logging.Formatter):
             attributes["exception.stacktrace"] = self.formatException(record.exc_info)
         if attributes:
             line["Attributes"] = attributes
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:
+            # Half a surrogate, or more than 64 bits: rare, and no reason to lose a record.
+            return json.dumps(line, default=str, skipkeys=True)
 
 
 class PlainFormatter(logging.Formatter):
