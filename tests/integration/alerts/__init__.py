@@ -1,0 +1,1 @@
+"""Tests of alerts on a real PostgreSQL and through real gRPC."""

@@ -1,0 +1,1 @@
+"""Tests of alerts that need no server."""
