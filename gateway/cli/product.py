@@ -49,7 +49,7 @@ class Product:
                 Exit.REFUSED,
                 "no_token",
                 f"no token: none was given, and {path} is not there",
-                "give one with --token or PQ_TOKEN",
+                "give one with --token or PQ_TOKEN, or the product's home with --home or PQ_HOME",
             ) from None
         except OSError as error:
             raise CliError(Exit.REFUSED, "no_token", f"{path}: {error.strerror}") from None

@@ -68,7 +68,9 @@ class Decoder:
         message = self._messages.get(type)
         if message is not None:
             try:
-                return {"data": MessageToDict(message.FromString(payload))}
+                parsed = message.FromString(payload)
+                # As the gateway prints it: 0 and "" are values, only what has presence is left out.
+                return {"data": MessageToDict(parsed, always_print_fields_with_no_presence=True)}
             except DecodeError:
                 pass
         return {"data_base64": base64.b64encode(payload).decode()}
@@ -143,11 +145,20 @@ def _text(document: dict[str, Any], width: int) -> Any:
 
     place = f"{document['topic']}/{document['partition']}@{document['offset']}"
     head = f"{document['time'][11:23]}  {place}  "
-    body = document.get("data_base64") or orjson.dumps(document["data"]).decode()
+    body = document.get("data_base64") or orjson.dumps(_brief(document["data"])).decode()
     kind = document["type"].rpartition(".")[2]
     line = Text.assemble((head, "dim"), (kind, "bold"), f"  {document['key']}  ", body)
     line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _brief(value: Any) -> Any:
+    """The value with long lists cut to their first item; --json has them whole."""
+    if isinstance(value, dict):
+        return {name: _brief(item) for name, item in value.items()}
+    if isinstance(value, list) and len(value) > 2:
+        return [_brief(value[0]), f"… and {len(value) - 1:,} more"]
+    return [_brief(item) for item in value] if isinstance(value, list) else value
 
 
 async def tail(
@@ -169,7 +180,7 @@ async def tail(
         raise CliError(Exit.USAGE, "bad_log", f"PQ_EVENT_LOG: {error}") from None
     try:
         if not output.json:
-            output.note(f"reading {', '.join(topics)}; Ctrl-C ends it")
+            output.note(f"reading {', '.join(topics)}" + ("; Ctrl-C ends it" if follow else ""))
         reader = Tail(output, log, key=key, limit=limit, follow=follow)
         return await reader.run(topics, from_beginning=from_beginning)
     finally:

@@ -123,7 +123,7 @@ def _show_secret(output: Output, answer: dict[str, Any]) -> Exit:
 def _table(tokens: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("NAME", "FOR", "MAY", "STARTS WITH", "LAST USED", "ENDS"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "NAME")
     for token in tokens:

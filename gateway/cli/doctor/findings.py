@@ -65,7 +65,7 @@ class Findings:
 
     def checks(self) -> Iterator[tuple[str, Check]]:
         """Every check with the name of what it is about."""
-        yield "gateway", self.gateway
+        yield "REST", self.gateway
         for part in self.parts:
             yield part.name, part
         for service in self.services:

@@ -25,7 +25,7 @@ def render(findings: Findings) -> Text:
 
     text = Text()
     text.append(f"home {findings.home}\n", "dim")
-    _line(text, "gateway", [findings.gateway], findings.gateway.detail)
+    _line(text, "REST", [findings.gateway], findings.gateway.detail)
     for part in findings.parts:
         _line(text, part.name, [part], part.detail)
     for service in findings.services:
@@ -34,7 +34,7 @@ def render(findings: Findings) -> Text:
             text.append(f"{'':{_WIDTH + 2}}{_lag(lag)}\n", "yellow" if lag.halts else "dim")
     faults = findings.faults()
     for name, check in faults:
-        about = name if name in (check.name, "gateway") else f"{name}, {check.name}"
+        about = name if name in (check.name, "REST") else f"{name}, {check.name}"
         text.append(f"\n✗ {about}: ", "bold red").append(check.detail or "it does not work")
         text.append(f"\n    {check.hint}" if check.hint else "", "dim")
     verdict, style = _VERDICTS[findings.verdict()]
@@ -55,9 +55,6 @@ def _remarks(service: ServiceFindings) -> Iterator[str]:
         yield "serving; no more is known without a token"
         return
     yield f"up for {_span(service.uptime_seconds)}"
-    good = [check.name for check in service.checks if check.ok and check.name != "serving"]
-    if good:
-        yield " ".join(good)
     if service.outbox_waiting is not None:
         waits = f"{service.outbox_waiting:,} in the outbox" if service.outbox_waiting else ""
         yield waits or "outbox empty"

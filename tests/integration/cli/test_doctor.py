@@ -93,10 +93,10 @@ async def test_each_thing_that_is_wrong_is_told_with_its_reason(tmp_path):
     assert findings.verdict() is Exit.DEGRADED
     faults = {f"{name}/{check.name}": check for name, check in findings.faults()}
     assert set(faults) == {
-        *("gateway/read", "PostgreSQL/PostgreSQL", "event log/event log"),
+        *("REST/read", "PostgreSQL/PostgreSQL", "event log/event log"),
         *("alerts/serving", "market/serving"),
     }
-    assert "the market is away" in faults["gateway/read"].detail
+    assert "the market is away" in faults["REST/read"].detail
     assert faults["alerts/serving"].detail == "waiting for database"
     assert not faults["market/serving"].reached
     assert all(check.hint for check in faults.values())
@@ -106,7 +106,7 @@ async def test_without_a_token_it_tells_what_it_can(tmp_path):
     async with Canned(SNAPSHOTS) as gateway, service() as target:
         product = Product(tmp_path, gateway.url, {"alerts": ServiceAddress(target)})
         findings = await examine(product, no_bearer)
-    assert [name for name, _ in findings.faults()] == ["gateway"]
+    assert [name for name, _ in findings.faults()] == ["REST"]
     assert findings.services[0].checks[0].ok
     assert findings.services[0].uptime_seconds is None
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from gateway.cli.exits import CliError
-from gateway.cli.tail import Decoder, choose_topics
+from gateway.cli.tail import Decoder, _brief, choose_topics
 from libs.events.catalog import Catalog
 from libs.events.record import Record, Stored
 from pq.accounts.v1 import accounts_events_pb2
@@ -33,6 +33,13 @@ def test_topics_are_found_by_a_part_of_their_name(catalog):
     assert all(topic.endswith(".dlq") for topic in choose_topics(catalog, ["dlq"]))
     with pytest.raises(CliError, match="no topic has 'weather'"):
         choose_topics(catalog, ["weather"])
+
+
+def test_long_lists_are_cut_for_people():
+    assert _brief({"a": [{"b": [1, 2, 3]}, 2], "c": list(range(1001))}) == {
+        "a": [{"b": [1, "… and 2 more"]}, 2],
+        "c": [0, "… and 1,000 more"],
+    }
 
 
 def test_an_event_is_decoded_by_its_contract(catalog):
