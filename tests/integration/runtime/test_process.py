@@ -19,7 +19,7 @@ from libs.errors import AppError, Kind
 from libs.rpc import client
 from libs.testing.rpc import TestKeys, operator, service
 from pq.ops.v1 import ops_pb2, ops_pb2_grpc
-from tests.unit.rpc.echo import Echo, Stub
+from tests.integration.rpc.echo import Echo, Stub
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30

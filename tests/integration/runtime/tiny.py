@@ -6,7 +6,7 @@ from pathlib import Path
 
 from libs.config import field
 from libs.runtime import ServiceConfig, run
-from tests.unit.rpc.echo import Servicer, adder
+from tests.integration.rpc.echo import Servicer, adder
 
 
 @dataclass(frozen=True)

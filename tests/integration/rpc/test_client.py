@@ -10,10 +10,9 @@ from libs.auth.tokens import CallerTokens
 from libs.clock import SystemClock
 from libs.errors import AppError, Kind
 from libs.rpc import client
-from libs.rpc.retries import Repeatable, RetryPolicy
+from libs.rpc.retries import RetryPolicy
 from libs.testing.rpc import ONCE, service, serving
-from pq.alerts.v1 import alerts_pb2
-from tests.unit.rpc.echo import Echo, Servicer, Stub, adder, ask
+from tests.integration.rpc.echo import Echo, Servicer, Stub, adder, ask
 
 QUICK = RetryPolicy(attempts=3, base=0.001)
 
@@ -68,25 +67,6 @@ async def test_streams_are_not_repeated():
             with pytest.raises(AppError):
                 await ask(Stub(server.channel(retry=QUICK), "Open"), shape)
     assert servicer.calls == 2
-
-
-def test_pauses_double_are_drawn_and_heed_the_server_and_the_deadline():
-    policy = RetryPolicy(attempts=9, base=0.05, cap=1, random=lambda: 0.5)
-    away = AppError(Kind.UNAVAILABLE, "x", "x")
-    pauses = [policy.pause(n, away, left=10) for n in range(1, 10)]
-    assert pauses == [0.025, 0.05, 0.1, 0.2, 0.4, 0.5, 0.5, 0.5, None]
-    told = AppError(Kind.UNAVAILABLE, "x", "x", retry_after=2)
-    assert policy.pause(1, told, left=10) == 2
-    assert policy.pause(1, told, left=1.5) is None
-
-
-def test_repeatability_is_read_from_the_contract():
-    request = alerts_pb2.CreateAlertRequest
-    create = Repeatable("/pq.alerts.v1.AlertService/CreateAlert")
-    assert not create(request())
-    assert create(request(request_id="a"))
-    assert Repeatable("/pq.alerts.v1.AlertService/GetAlert")(alerts_pb2.GetAlertRequest())
-    assert not Repeatable("/pq.nowhere.v1.Service/Get")(request())
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_then_found_again():

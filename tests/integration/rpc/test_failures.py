@@ -16,7 +16,7 @@ from libs.rpc.deadlines import Limits, remaining
 from libs.rpc.server import Server
 from libs.testing.rpc import serving
 from pq.ops.v1 import ops_pb2, ops_pb2_grpc
-from tests.unit.rpc.echo import SHAPES, Echo, Servicer, Stub, adder, ask
+from tests.integration.rpc.echo import SHAPES, Echo, Servicer, Stub, adder, ask
 
 shapes = pytest.mark.parametrize("shape", SHAPES)
 

@@ -13,7 +13,7 @@ from libs.errors import AppError, Kind
 from libs.rpc import client
 from libs.rpc.server import MissingRuleError, Server
 from libs.testing.rpc import operator, service, serving
-from tests.unit.rpc.echo import SHAPES, Echo, Servicer, Stub, adder, ask
+from tests.integration.rpc.echo import SHAPES, Echo, Servicer, Stub, adder, ask
 
 ACCOUNT = Caller.for_account(uuid.UUID(int=5))
 READER = Caller.for_account(uuid.UUID(int=5), read_only=True)
