@@ -1,10 +1,10 @@
 """Starts a program so that it neither outlives its parent nor, where it must not, runs as root.
 
-    python -m libs.local.launch [--as-other] [--on-parent-death SIGNAL] -- PROGRAM ARGUMENT…
+    launch.py [--identity same|namespace|nobody] [--on-parent-death SIGNAL] -- PROGRAM ARGUMENT…
 
-PostgreSQL refuses to run as root. `--as-other` puts the program into a user namespace of its own,
-in which root outside is an ordinary user inside: nothing is chowned, and the files may lie in
-a folder that only root can enter. Where user namespaces are refused it becomes the user "nobody".
+PostgreSQL refuses to run as root. `namespace` puts the program into a user namespace of its own, in
+which root outside is an ordinary user inside: nothing is chowned, and the files may lie in a folder
+that only root can enter. `nobody` is for where user namespaces are refused.
 It execs, so the program keeps this process's id.
 """
 
@@ -22,23 +22,23 @@ PR_SET_PDEATHSIG = 1
 INSIDE_ID = 1000
 
 
-def enter_user_namespace() -> bool:
-    """Becomes an ordinary user inside a new user namespace; False where the kernel refuses."""
+def enter_user_namespace() -> None:
+    """Becomes an ordinary user inside a new user namespace. Raises OSError where refused."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "unshare"):
-        return False
     uid, gid = os.geteuid(), os.getegid()
+    if not hasattr(libc, "unshare"):
+        raise OSError("this system has no user namespaces")
     if libc.unshare(CLONE_NEWUSER) != 0:
-        return False
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
     # A group map may only be written once setgroups is given up (user_namespaces(7)).
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{INSIDE_ID} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{INSIDE_ID} {gid} 1")
-    return True
 
 
 def become_nobody() -> None:
-    """Becomes the user "nobody" for good. Raises PermissionError or KeyError."""
+    """Becomes the user "nobody" for good. Raises OSError or KeyError."""
     user = pwd.getpwnam("nobody")
     os.setgroups([])
     os.setgid(user.pw_gid)
@@ -54,16 +54,23 @@ def die_with_parent(number: int, parent: int) -> None:
             os.kill(os.getpid(), number)
 
 
+IDENTITIES = {"same": lambda: None, "namespace": enter_user_namespace, "nobody": become_nobody}
+
+
 def main(arguments: list[str]) -> None:
     parent = os.getppid()
-    options, program = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
-    if "--as-other" in options and os.geteuid() == 0 and not enter_user_namespace():
-        become_nobody()
-    # After the change of identity, for that clears it.
-    if "--on-parent-death" in options:
-        name = options[options.index("--on-parent-death") + 1]
-        die_with_parent(signal.Signals[name], parent)
-    os.execv(program[0], program)  # noqa: S606 # to be the program is what we are for
+    split = arguments.index("--")
+    words, program = arguments[:split], arguments[split + 1 :]
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    identity = options.get("--identity", "same")
+    try:
+        IDENTITIES[identity]()
+        # After the change of identity, for that clears it.
+        if "--on-parent-death" in options:
+            die_with_parent(signal.Signals[options["--on-parent-death"]], parent)
+        os.execv(program[0], program)  # noqa: S606 # to be the program is what we are for
+    except (OSError, KeyError) as error:
+        sys.exit(f"cannot start {program[0]} (identity {identity}): {error}")
 
 
 if __name__ == "__main__":
