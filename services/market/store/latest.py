@@ -59,6 +59,8 @@ async def insert(tx: Tx, source: int, cards: Ints) -> None:
 async def advance(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> None:
     """Brings rows up to a day's quotes, as far as they are older than the day."""
     columns = [cents[:, place].tolist() for place in range(len(FIELDS))]
+    if len(cards) > _MANY:
+        await tx.execute(_HASH)
     await tx.execute(_ADVANCE, source, day, cards.tolist(), *columns)
 
 
@@ -66,6 +68,12 @@ async def recompute(tx: Tx, source: int, day: date, cards: Ints) -> None:
     """Reads rows anew from the quotes, where a correction of `day` may have touched them."""
     await tx.execute(_RECOMPUTE, source, day, cards.tolist())
 
+
+# PostgreSQL takes an array for ten rows. With that, and a table that was never analysed, it may
+# compare each row of one with each of the other: minutes for a full day. The settings end with the
+# transaction; what follows in it are single probes.
+_MANY = 1000
+_HASH = "set local enable_nestloop = off; set local plan_cache_mode = force_custom_plan"
 
 # Rows older than the day take the whole quote; a known price moves on by itself, for the newest
 # quote may be without one. -1 is money.NONE.

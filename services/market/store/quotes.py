@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import AsyncIterator
 from datetime import date
 
 import numpy as np
@@ -14,6 +14,7 @@ from services.market.domain.prices import FIELDS, Cents
 from services.market.store import wire
 
 COLUMNS = ("card", "day", *FIELDS, "source")
+_PIECE = 1 << 20
 # One at a time makes partitions. Any fixed number serves.
 _LOCK = 0x6D6B7470
 # Not to_regclass: it can answer from a cache of before the lock was granted.
@@ -58,8 +59,14 @@ async def insert(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> N
         columns.append((values, values == money.NONE))
     columns.append((np.full(count, source, np.int16), None))
     await tx.connection.copy_to_table(
-        "quotes", source=io.BytesIO(wire.encode(columns)), columns=COLUMNS, format="binary"
+        "quotes", source=_pieces(wire.encode(columns)), columns=COLUMNS, format="binary"
     )
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    """COPY data as asyncpg takes it without a thread: a file object is read in one."""
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
 
 
 async def delete(tx: Tx, source: int, day: date, cards: Ints) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -99,9 +99,11 @@ async def insert_corrections(
     tx: Tx,
     source: int,
     item: Snapshot,
-    rows: Iterable[tuple[int, list[int] | None, list[int] | None]],
+    rows: Sequence[tuple[int, list[int] | None, list[int] | None]],
 ) -> None:
     """Keeps what a version replaced: (card, the old five prices or None, the new or None)."""
+    if not rows:
+        return
     place = (item.day, source, item.version - 1, item.version)
     await tx.copy_records(
         "corrections",
