@@ -10,7 +10,7 @@ import asyncio
 import logging
 from functools import lru_cache
 
-from pyreqwest.exceptions import ConnectError, RequestError, RequestTimeoutError
+from pyreqwest.exceptions import NetworkError, RequestError, RequestTimeoutError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -92,10 +92,11 @@ class WebhookChannel:
             return await self._answered(request, str(address))
         except RequestTimeoutError:
             return Exchange(outcome.TIMEOUT, remote_address=str(address))
-        except ConnectError as error:
-            if url.address is None:
+        except NetworkError as error:
+            code = _network_code(error)
+            if code == outcome.CONNECT and url.address is None:
                 self._resolver.failed(url.host, url.port)
-            return Exchange(_connect_code(error), remote_address=str(address))
+            return Exchange(code, remote_address=str(address))
         except RequestError:
             return Exchange(outcome.DISCONNECTED, remote_address=str(address))
 
@@ -144,7 +145,9 @@ async def _beginning(response: Response) -> bytes:
     return kept[:BODY_KEPT]
 
 
-def _connect_code(error: ConnectError) -> str:
-    causes = error.details["causes"] or []
-    told = " ".join(cause["message"] for cause in causes).lower()
+def _network_code(error: NetworkError) -> str:
+    """reqwest's first cause names the URL; the next says in which phase it failed."""
+    told = " ".join(cause["message"] for cause in (error.details["causes"] or [])[1:]).lower()
+    if "(connect)" not in told:
+        return outcome.DISCONNECTED
     return outcome.TLS if any(word in told for word in _TLS_WORDS) else outcome.CONNECT

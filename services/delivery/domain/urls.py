@@ -105,7 +105,7 @@ def _host_and_port(authority: str, scheme: str) -> tuple[str, int]:
 
 def _address(host: str) -> Address | None:
     try:
-        if host.startswith("["):
+        if host.startswith("[") and "%" not in host:  # a zone is this machine's own business
             return IPv6Address(host[1:-1])
         if _NUMBER.fullmatch(host.rpartition(".")[2]):
             return IPv4Address(host)
