@@ -298,7 +298,9 @@ async def test_a_batch_of_many_accounts_is_a_handful_of_statements(world, receiv
     async with world.db.transaction() as tx:
         tx.connection.add_query_logger(lambda query: statements.append(query.query))
         await sender.tell(tx, [world.fired(account) for account in accounts])
-        before_commit = [text for text in statements if "pg_catalog" not in text]
+        before_commit = [text for text in statements if "current_setting" not in text]
+        # asyncpg looks types up on a new connection, and sets jit around it
+        before_commit = [text for text in before_commit if "pg_catalog" not in text]
     await world.settled(50)
     assert len(before_commit) <= 4, before_commit
     assert len(receiver.arrivals) == 50
