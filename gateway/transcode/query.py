@@ -128,4 +128,4 @@ def _unknown(readers: Readers, message: Message, key: str, bound: frozenset[str]
     takes = {f.json_name for f in shape.fields.values() if f.name not in bound and f.scalar}
     told = f"there are {', '.join(sorted(takes))}" if takes else "there are none"
     told = f"there is no such query parameter; {told}"
-    return Violation(shown(key) or "query", told, "unknown_parameter")
+    return Violation(shown(key) if key else "query", told, "unknown_parameter")

@@ -276,5 +276,7 @@ def _kind(item: FieldDescriptor) -> str:
 
 def shown(key: str) -> str:
     """A key of the client's, fit for an answer: short and printable."""
+    if not key:
+        return '""'
     safe = "".join(c if c.isprintable() else "\ufffd" for c in key[:64])
     return safe.encode(errors="replace").decode() + ("…" if len(key) > 64 else "")
