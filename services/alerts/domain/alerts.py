@@ -28,6 +28,7 @@ class Alert:
     deliver_within: timedelta | None
     active: bool
     create_time: datetime
+    watch_time: datetime
     update_time: datetime
     revision: int = 1
     snooze_time: datetime | None = None

@@ -71,6 +71,7 @@ class Alerts:
             deliver_within=asked.deliver_within,
             active=True,
             create_time=now,
+            watch_time=now,
             update_time=now,
         )
         await store.insert(tx, alert)
@@ -98,7 +99,7 @@ class Alerts:
         if alert.active:
             return alert
         await self._make_room(tx, target.account)
-        return await self._save(tx, replace(alert, active=True))
+        return await self._save(tx, replace(alert, active=True, watch_time=self._clock.now()))
 
     async def snooze(self, tx: Tx, target: Target, until: datetime | None) -> Alert:
         """Keeps an alert quiet until then; None ends the quiet."""

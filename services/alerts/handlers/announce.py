@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.api.wire import resource_name, stamp
 from pq.alerts.v1 import alerts_events_pb2 as events
@@ -21,6 +25,17 @@ def money_pb(currency: str, value: int | None) -> money_pb2.Money | None:
     return money_pb2.Money(currency_code=currency, amount=money.decimal(currency, value))
 
 
+# Thousands of firings come of one batch: they share these, and a message copies what it is given.
+@lru_cache(maxsize=256)
+def _stamp(moment: datetime) -> Timestamp:
+    return stamp(moment)
+
+
+@lru_cache(maxsize=4096)
+def _account_name(account: UUID) -> str:
+    return resource_name("accounts", "acc", account)
+
+
 def triggered(
     candidate: Candidate, change: Change, firing: Firing, accept_time: datetime
 ) -> events.AlertTriggered:
@@ -29,7 +44,7 @@ def triggered(
     within = candidate.deliver_within
     level = condition.value if condition.kind.is_level else None
     return events.AlertTriggered(
-        recipient=resource_name("accounts", "acc", candidate.account),
+        recipient=_account_name(candidate.account),
         alert=resource_name("alerts", "alr", candidate.alert),
         card=f"cards/{change.card}",
         kind=condition.kind.public,
@@ -44,7 +59,7 @@ def triggered(
         note=candidate.note,
         # "import" is a keyword of Python's.
         **{"import": firing.import_name},
-        accept_time=stamp(accept_time),
-        fire_time=stamp(firing.fire_time),
-        deliver_by=stamp(accept_time + within) if within is not None else None,
+        accept_time=_stamp(accept_time),
+        fire_time=_stamp(firing.fire_time),
+        deliver_by=_stamp(accept_time + within) if within is not None else None,
     )

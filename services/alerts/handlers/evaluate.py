@@ -16,7 +16,7 @@ from services.alerts.domain.evaluation import Change, Hold, Outcome, decide, pro
 from services.alerts.domain.reasons import reason
 from services.alerts.handlers.announce import triggered
 from services.alerts.store import evaluation as store
-from services.alerts.store.evaluation import Candidate, Version
+from services.alerts.store.evaluation import Asked, Candidate, Version
 
 # So many changes go into one round of statements: it bounds the memory and the time of each.
 GROUP = 16_384
@@ -88,7 +88,11 @@ async def _evaluate(tx: Tx, group: Sequence[News], now: datetime, tally: Tally) 
     keys = await store.advance(
         tx, [Version(n.change.card, n.source, n.change.day, n.version) for n in group]
     )
-    asked = [(at, key, probe) for at, key in keys.items() for probe in probes(group[at].change)]
+    asked = [
+        Asked(at, key, probe, group[at].accept_time)
+        for at, key in keys.items()
+        for probe in probes(group[at].change)
+    ]
     found = await store.candidates(tx, asked) if asked else []
     tally.watched += len(keys)
     tally.candidates += len(found)

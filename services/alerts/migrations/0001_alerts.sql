@@ -20,6 +20,7 @@ create table alerts (
     deliver_within interval,
     snooze_time timestamptz,
     create_time timestamptz not null,
+    watch_time timestamptz not null, -- since then; prices accepted before are no news to it
     update_time timestamptz not null,
     revision int not null,          -- counts the owner's changes
     last_fire_time timestamptz,

@@ -14,20 +14,20 @@ from services.alerts.domain.conditions import Condition, Kind
 
 _COLUMNS = (
     "a.id, a.account, c.name as card, a.kind, a.value, a.currency, a.note, a.deliver_within,"
-    " a.active, a.create_time, a.update_time, a.revision, a.snooze_time, a.last_fire_time,"
-    " a.fire_count"
+    " a.active, a.create_time, a.watch_time, a.update_time, a.revision, a.snooze_time,"
+    " a.last_fire_time, a.fire_count"
 )
 _FROM = "from alerts a join watched_cards c on c.id = a.card"
 _FIRING = "alert, day, currency, price, previous_price, previous_day, reason, fire_time, import"
 
 
 async def insert(tx: Tx, alert: Alert) -> None:
-    """Adds an alert. It is evaluated with the first price that comes after the commit."""
+    """Adds an alert. It watches the prices that are accepted from its creation on."""
     card = await _watch(tx, alert.card)
     await tx.execute(
         "insert into alerts (id, account, card, kind, value, currency, active, note,"
-        " deliver_within, create_time, update_time, revision)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        " deliver_within, create_time, watch_time, update_time, revision)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         alert.id,
         alert.account,
         card,
@@ -38,6 +38,7 @@ async def insert(tx: Tx, alert: Alert) -> None:
         alert.note,
         alert.deliver_within,
         alert.create_time,
+        alert.watch_time,
         alert.update_time,
         alert.revision,
     )
@@ -89,10 +90,11 @@ async def get_locked(tx: Tx, account: UUID, id: UUID) -> Alert | None:
 async def save(tx: Tx, alert: Alert) -> None:
     """Writes what an owner can change."""
     await tx.execute(
-        "update alerts set active = $2, snooze_time = $3, update_time = $4, revision = $5"
-        " where id = $1",
+        "update alerts set active = $2, watch_time = $3, snooze_time = $4, update_time = $5,"
+        " revision = $6 where id = $1",
         alert.id,
         alert.active,
+        alert.watch_time,
         alert.snooze_time,
         alert.update_time,
         alert.revision,

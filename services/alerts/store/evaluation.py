@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -65,22 +65,37 @@ async def advance(tx: Tx, versions: Sequence[Version]) -> dict[int, int]:
     return {row["at"] - 1: row["id"] for row in rows}
 
 
-async def candidates(reader: Reader, asked: Sequence[tuple[int, int, Probe]]) -> list[Candidate]:
-    """The active rules in these ranges; `asked` holds (place of the change, card's key, range)."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A range of one card's rules: those that watched already when the price was accepted.
+
+    `at` is the place of the change in its list.
+    """
+
+    at: int
+    card: int
+    probe: Probe
+    accept_time: datetime
+
+
+async def candidates(reader: Reader, asked: Sequence[Asked]) -> list[Candidate]:
+    """The active rules in these ranges."""
     rows = await reader.fetch(
         "select p.at, a.id, a.account, a.kind, a.value, a.currency, a.note, a.deliver_within,"
         " a.snooze_time, a.hold_day, a.hold_before"
-        " from unnest($1::int[], $2::int[], $3::smallint[], $4::int[], $5::int[])"
-        " p (at, card, kind, low, high)"
+        " from unnest($1::int[], $2::int[], $3::smallint[], $4::int[], $5::int[],"
+        " $6::timestamptz[]) p (at, card, kind, low, high, accepted)"
         # A lateral read that cannot be flattened: one descent of the index a range, whatever the
         # planner believes about the number of rules.
         " cross join lateral (select * from alerts a where a.active and a.card = p.card"
-        " and a.kind = p.kind and a.value between p.low and p.high offset 0) a",
-        [at for at, _, _ in asked],
-        [card for _, card, _ in asked],
-        [probe.kind for _, _, probe in asked],
-        [probe.low for _, _, probe in asked],
-        [probe.high for _, _, probe in asked],
+        " and a.kind = p.kind and a.value between p.low and p.high"
+        " and a.watch_time <= p.accepted offset 0) a",
+        [one.at for one in asked],
+        [one.card for one in asked],
+        [one.probe.kind for one in asked],
+        [one.probe.low for one in asked],
+        [one.probe.high for one in asked],
+        [one.accept_time for one in asked],
     )
     return [_candidate(row) for row in rows]
 

@@ -95,7 +95,7 @@ def new_alert(
     """An active alert, not stored yet."""
     now = clock.now()
     owner = account or UUID(bytes=random.Random(1).randbytes(16), version=4)
-    return Alert(ids.uuid(), owner, card, condition, "a note", None, True, now, now)
+    return Alert(ids.uuid(), owner, card, condition, "a note", None, True, now, now, now)
 
 
 async def insert(tx: Tx, *alerts: Alert) -> None:

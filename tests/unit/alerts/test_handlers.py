@@ -165,7 +165,7 @@ async def test_a_fault_of_ours_is_not_called_absence(clock):
 
 def test_the_etag_changes_with_every_change(ids):
     one = Alert(
-        ids.uuid(), ids.uuid(), "c", Condition(ConditionKind.MOVE, 1), "", None, True, NOW, NOW
+        ids.uuid(), ids.uuid(), "c", Condition(ConditionKind.MOVE, 1), "", None, True, NOW, NOW, NOW
     )
     fired = Alert(**{f: getattr(one, f) for f in one.__slots__} | {"fire_count": 1})
     changed = Alert(**{f: getattr(one, f) for f in one.__slots__} | {"revision": 2})
