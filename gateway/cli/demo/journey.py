@@ -26,7 +26,6 @@ from libs.clock import Clock
 
 EVENT_TYPE = "alert.triggered"
 POLL = 0.02
-CLEANUP_SECONDS = 10.0
 Send = Callable[[SourceFile], Awaitable[Any]]
 
 
@@ -174,10 +173,7 @@ class Demo:
         )
 
     async def _clean_up(self, rest: Rest, names: list[str]) -> None:
-        """Takes away what was made. Runs to its end although the command was cancelled."""
-        await asyncio.shield(asyncio.wait_for(self._take_away(rest, names), CLEANUP_SECONDS))
-
-    async def _take_away(self, rest: Rest, names: list[str]) -> None:
+        """Takes away what was made, after Ctrl-C, too; a second one leaves at once."""
         for name in names:
             try:
                 if name.startswith("alerts/"):

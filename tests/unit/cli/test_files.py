@@ -46,11 +46,12 @@ def test_catalogues_first_then_days_in_order(tmp_path):
     for name in ("2026-01-03.csv", "2026-01-01.csv.gz", "2026-01-02.csv"):
         write(tmp_path / name, PRICES)
     write(tmp_path / "zz-catalog.csv", CATALOG)
+    write(tmp_path / "odd.csv", "a,b\n")
     (tmp_path / "notes.txt").write_text("not data")
     late = write(tmp_path / "late.txt", PRICES + "2025-12-31,pokemon,1,2,Normal,1,,,,\n")
     names = [file.path.name for file in collect([tmp_path, late])]
     assert names == [
-        *("zz-catalog.csv", "late.txt"),
+        *("zz-catalog.csv", "odd.csv", "late.txt"),
         *("2026-01-01.csv.gz", "2026-01-02.csv", "2026-01-03.csv"),
     ]
 
