@@ -9,63 +9,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
-from libs.auth.callers import Caller, CallerKind, caller
-from libs.auth.tokens import CallerTokens
 from libs.errors import AppError, Kind
 from libs.obs import metrics, requests, tracing
 from libs.rpc import deadlines, options
+from libs.rpc.identity import Bearer, CallerIdentity, Identity, ServiceIdentity
 from libs.rpc.received import received
 from libs.rpc.retries import Repeatable, RetryPolicy
 
+__all__ = [
+    "Bearer",
+    "CallerIdentity",
+    "Channel",
+    "Identity",
+    "ServiceIdentity",
+    "open_channel",
+    "plain_channel",
+]
+
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 Stream: TypeAlias = AsyncIterable[Any] | Iterable[Any]
-
-
-class Identity(Protocol):
-    """In whose name calls are made."""
-
-    def token(self) -> str | None:
-        """The access token to present; None to come as nobody."""
-        ...
-
-
-class ServiceIdentity:
-    """Calls in this service's own name."""
-
-    def __init__(self, tokens: CallerTokens, service: str) -> None:
-        self._tokens = tokens
-        self._caller = Caller.for_service(service)
-
-    def token(self) -> str | None:
-        """See `Identity.token`."""
-        return self._tokens.token(self._caller)
-
-
-class CallerIdentity:
-    """Calls in the name of the caller of the call under way; the gateway's alone may."""
-
-    def __init__(self, tokens: CallerTokens) -> None:
-        self._tokens = tokens
-
-    def token(self) -> str | None:
-        """See `Identity.token`."""
-        who = caller()
-        return None if who.kind is CallerKind.ANONYMOUS else self._tokens.token(who)
-
-
-class Bearer:
-    """Calls with a token that somebody gave us."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def token(self) -> str | None:
-        """See `Identity.token`."""
-        return self._token
 
 
 def plain_channel(target: str) -> grpc.aio.Channel:

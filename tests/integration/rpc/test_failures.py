@@ -13,6 +13,7 @@ from libs.obs import tracing
 from libs.obs.requests import request_id
 from libs.rpc import client, deadlines
 from libs.rpc.deadlines import Limits, remaining
+from libs.rpc.received import received
 from libs.rpc.server import Server
 from libs.testing.rpc import serving
 from pq.ops.v1 import ops_pb2, ops_pb2_grpc
@@ -145,7 +146,7 @@ async def test_a_call_without_a_deadline_gets_one(shape, monkeypatch):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 async with asyncio.timeout(5):
                     await ask(Stub(channel, "Open"), shape, timeout=timeout)
-            assert client.received(caught.value).reason == "deadline_exceeded"
+            assert received(caught.value).reason == "deadline_exceeded"
 
 
 async def test_what_is_left_of_a_deadline_goes_on_to_further_calls():
