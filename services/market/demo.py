@@ -3,6 +3,10 @@
 Prices behave as real ones were measured to: seven quotes in eight stay where they were, one in nine
 has no market price, `high` is parked far off, a bad tick comes and goes, cards enter and leave, and
 on one day the source stood nearly still. The names, cards and prices are invented.
+
+    python -m services.market.demo FOLDER LAST-DAY
+
+writes the files into a folder, as `pq up` does for a market that is empty.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ import csv
 import io
 import math
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 from services.market.domain import catalog, money, prices
 
@@ -64,6 +70,13 @@ def files(
             if card.enters <= step < card.leaves
         ]
         yield DemoFile(f"{day}.csv", day, _csv(prices.COLUMNS, quoted))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes the files into the folder named first, up to the day named second."""
+    folder, last = arguments
+    for file in files(date.fromisoformat(last)):
+        (Path(folder) / file.name).write_bytes(file.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +155,7 @@ def _csv(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> bytes:
     buffer = io.StringIO()
     csv.writer(buffer).writerows([columns, *rows])
     return buffer.getvalue().encode()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
