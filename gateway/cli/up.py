@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.output import Output, Quiet
 from gateway.cli.product import Product, find
+from libs.clock import SystemClock
 
 if TYPE_CHECKING:
     from libs.local.layout import Wiring
@@ -95,7 +96,7 @@ async def _load(output: Output, product: Product) -> None:
 
 async def _generate(folder: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", GENERATOR, folder),
+        *(sys.executable, "-m", GENERATOR, folder, SystemClock().now().date().isoformat()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
