@@ -59,7 +59,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What decides about an alert, besides the price."""
+    """What decides about an alert, besides the price.
+
+    `active` is whether it watches, and did when the market accepted the price.
+    """
 
     condition: Condition
     active: bool = True
