@@ -45,7 +45,7 @@ async def build(rt: Runtime, config: Config) -> None:
     accounts = Accounts(db, rt.clock, rt.ids)
     if config.admin_token is not None:
         file = config.admin_token
-        rt.background("admin-token", lambda: _register_admin(accounts, file))
+        rt.background("admin-token", lambda: _register_admin(accounts, file), needs=db)
     application = assemble(config, _backends(rt, config, accounts), authenticator, cache, rt.clock)
     host, port = address(config.gateway_listen)
     server = HttpServer(application, bind(host, port))

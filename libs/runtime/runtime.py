@@ -184,8 +184,13 @@ class Runtime:
 
     # --- work
 
-    def background(self, name: str, work: Work) -> Part:
-        """Runs `work` until the process ends; it starts again, with backoff, when it fails."""
+    def background(self, name: str, work: Work, *, needs: Database | None = None) -> Part:
+        """Runs `work` until the process ends; it starts again, with backoff, when it fails.
+
+        It begins at once, or when the database it `needs` has been reached.
+        """
+        if needs is not None:
+            work = _once_reached(needs, work)
         part = self.parts.add(name)
         self.work.append((name, work, part))
         return part
