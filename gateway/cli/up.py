@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.output import Output, Quiet
-from gateway.cli.product import Product, find
+from gateway.cli.product import Product, find, find_home
 from libs.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -44,15 +45,15 @@ def up(output: Output, *, home: Path, listen: str, event_log: str, demo_market: 
 
 def _greet(output: Output, wiring: Wiring, seconds: float) -> None:
     output.line({"ready": True, "seconds": round(seconds, 2), **_addresses(wiring)})
-    url = wiring.gateway_url
+    url, pq = wiring.gateway_url, _command(wiring.home.path)
     lines = [
         f"\npq is up after {seconds:.1f} s",
         f"  REST      {url}/v1/cards",
         f"  API page  {url}/docs",
         f"  home      {wiring.home.path} (data, keys, logs)",
         "\ntry next, in a second terminal",
-        f"  {_command()} demo       one price becomes a signed webhook, hop by hop",
-        f"  {_command()} doctor     what is up, and how far behind each consumer is",
+        f"  {pq} demo     one price becomes a signed webhook, hop by hop",
+        f"  {pq} doctor   what is up, and how far behind each consumer is",
         f"  curl '{url}/v1/cards?pageSize=3&orderBy=market%20desc'",
         "\nCtrl-C stops it; starting it again continues where it was",
     ]
@@ -64,10 +65,14 @@ def _addresses(wiring: Wiring) -> dict[str, str]:
     return {"gateway": wiring.gateway_url, "home": str(wiring.home.path)}
 
 
-def _command() -> str:
-    """How a person calls this command from here."""
-    path = Path(sys.argv[0]).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+def _command(home: Path) -> str:
+    """How a person in this folder calls this command for this home."""
+    here, path = Path.cwd(), Path(sys.argv[0]).absolute()
+    if shutil.which(path.name) == str(path):
+        command = path.name
+    else:
+        command = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return command if find_home(None) == home else f"PQ_HOME={home} {command}"
 
 
 async def _load_when_empty(output: Output, product: Product) -> None:
