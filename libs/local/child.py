@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.local.cluster import launcher
+
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 15.0
 # Whoever lived this long has recovered: the next end is a new one.
 STEADY = 20.0
-LOG_LIMIT = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,8 @@ class Child:
         self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        # Held while the program is being started, so that `stop` never misses one.
+        self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -74,20 +75,19 @@ class Child:
         backoff = Backoff()
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._process = await self._spawn()
-            self._changed()
-            status = await self._process.wait()
+            end = await self._live()
             if self._stopping.is_set():
                 return
             pause = backoff.after(time.monotonic() - began)
-            self._tell(f"{self.program.name} {ending(status)}; starting it again in {pause:.1f} s")
+            self._tell(f"{self.program.name} {end}; starting it again in {pause:.1f} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def stop(self, grace: float) -> None:
         """Asks the program to end, and ends it after `grace` seconds."""
         self._stopping.set()
-        process = self._process
+        async with self._starting:
+            process = self._process
         if process is None or process.returncode is not None:
             return
         _send(process, signal.SIGTERM)
@@ -103,12 +103,23 @@ class Child:
         if self._process is not None and self._process.returncode is None:
             _send(self._process, signal.SIGKILL)
 
+    async def _live(self) -> str:
+        """One life of the program; how it ended, in words."""
+        async with self._starting:
+            if self._stopping.is_set():
+                return "was not started"
+            try:
+                self._process = await self._spawn()
+            except OSError as error:  # no memory, no descriptors, a full disk: these pass
+                return f"could not be started ({error})"
+        self._changed()
+        return ending(await self._process.wait())
+
     async def _spawn(self) -> asyncio.subprocess.Process:
-        launch = str(Path(__file__).with_name("launch.py"))
-        _rotate(self.program.log)
+        self.program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.program.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", launch, "--on-parent-death", "SIGTERM", "--"),
+                *launcher("same", "--on-parent-death", "SIGTERM"),
                 *self.program.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -118,58 +129,6 @@ class Child:
             )
 
 
-class Echo:
-    """Repeats a child's warnings and errors, a short line each."""
-
-    def __init__(self, name: str, log: Path, tell: Callable[[str], None]) -> None:
-        self._name = name
-        self._log = log
-        self._tell = tell
-        self._at = log.stat().st_size if log.exists() else 0
-
-    def look(self) -> None:
-        """Repeats what was written since the last look."""
-        try:
-            size = self._log.stat().st_size
-            if size < self._at:  # rotated
-                self._at = 0
-            if size == self._at:
-                return
-            with self._log.open("rb") as file:
-                file.seek(self._at)
-                data = file.read()
-        except OSError:
-            return
-        whole = data.rfind(b"\n") + 1
-        self._at += whole
-        for line in data[:whole].splitlines():
-            if told := readable(line):
-                self._tell(f"{self._name}: {told}")
-
-
-def readable(line: bytes) -> str:
-    """A log line for people, where it is a warning or worse; empty where it is not."""
-    import orjson
-
-    try:
-        entry = orjson.loads(line)
-        if entry["SeverityNumber"] < 13:
-            return ""
-        attributes = entry.get("Attributes") or {}
-        error = attributes.get("error") or attributes.get("exception.message") or ""
-        return f"{entry['SeverityText']} {entry['Body']}" + (f" ({error})" if error else "")
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        # Of a traceback, the last line says what was wrong.
-        text = line.decode(errors="replace").rstrip()
-        return "" if text.startswith((" ", "Traceback")) else text
-
-
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(number)
-
-
-def _rotate(log: Path) -> None:
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        os.replace(log, log.with_suffix(".1.jsonl"))  # noqa: PTH105 # one step, over the older one

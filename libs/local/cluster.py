@@ -14,6 +14,8 @@ from pathlib import Path
 
 MAJOR = "18"
 USER = "pq"
+# One call for the whole file system where there is one; file by file takes 2 s longer.
+_SYNC = ["--sync-method=syncfs"] if sys.platform == "linux" else []
 
 
 class PostgresError(Exception):
@@ -121,7 +123,7 @@ class Cluster:
                 program("initdb"),
                 *("-D", str(target), "-U", USER, "-E", "UTF8", "--locale=C"),
                 *("--auth=scram-sha-256", f"--pwfile={password}"),
-                *([] if durable else ["--no-sync"]),
+                *(_SYNC if durable else ["--no-sync"]),
             ],
             capture_output=True,
             text=True,

@@ -74,6 +74,8 @@ class Home:
             # A key ring: the first line's key seals, the others still open.
             ring = self.secret("delivery-secret-keys")
             self.keep(ring, lambda: b"k1 " + base64.b64encode(secrets.token_bytes(32)) + b"\n")
+        except keys.KeyFileError as error:
+            raise HomeError(str(error)) from error
         except OSError as error:
             raise HomeError(f"{self.path} cannot be used: {error}") from error
 
@@ -84,10 +86,15 @@ class Home:
 
     def lock(self) -> int:
         """Takes this home for this process, for as long as it lives. Raises HomeError."""
-        descriptor = os.open(self.path / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            for folder in (self.path, self.path / "run"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HomeError(f"{self.path} cannot be used: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise HomeError(f"{self.path} is in use by process {holder or '?'}") from None

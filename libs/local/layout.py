@@ -42,7 +42,9 @@ class Wiring:
     @property
     def gateway_url(self) -> str:
         """Where people reach the product."""
-        return f"http://{self.gateway_listen}"
+        host, _, port = self.gateway_listen.rpartition(":")
+        everywhere = host in ("", "0.0.0.0", "[::]")  # noqa: S104 # compared, not bound
+        return f"http://{'127.0.0.1' if everywhere else host}:{port}"
 
     def environment(self, service: str) -> dict[str, str]:
         """All that a service is told. What the caller's environment says of its own wins."""
@@ -67,7 +69,8 @@ class Wiring:
 
     def program(self, service: str) -> Program:
         """How a service is run."""
-        command = [sys.executable, "-m", module(service)]
+        # -P: a folder "services" where the person stands is not ours.
+        command = [sys.executable, "-P", "-m", module(service)]
         return Program(service, command, self.environment(service), self.home.log(service))
 
     def document(self) -> dict[str, object]:

@@ -9,14 +9,18 @@ from collections.abc import Callable
 
 import psutil
 
-from libs.local.child import Backoff, Child, Echo, ending
-from libs.local.home import Home, read_json, write_json
+from libs.local.child import Backoff, Child, ending
+from libs.local.echo import Echo
+from libs.local.home import Home, HomeError, read_json, write_json
 from libs.local.layout import LOG_DATABASE, SERVICES, Wiring, module
 from libs.local.ports import free_ports, is_free
 from libs.local.postgres import EmbeddedPostgres, PostgresError
 
 READY_TIMEOUT = 120.0
 GRACE = 40.0
+# Services that a killed supervisor left have been told to end before we look.
+LEFT_BEHIND_GRACE = 10.0
+_SAME_START = 2.0
 
 
 class Supervisor:
@@ -37,8 +41,12 @@ class Supervisor:
         self._stopping = False
 
     async def start(self) -> Wiring:
-        """Starts everything; answers once all is ready. Raises PostgresError, TimeoutError."""
+        """Starts everything; answers once all is ready.
+
+        Raises HomeError, PostgresError, OSError and, when it takes too long, TimeoutError.
+        """
         await asyncio.to_thread(self._end_left_behind)
+        self._gateway_listen = listening(self._gateway_listen)
         await self._start_postgres()
         wiring = self._wire()
         self._tasks.append(asyncio.create_task(self._keep_postgres()))
@@ -91,7 +99,7 @@ class Supervisor:
                 self._tell(str(error))
 
     def _wire(self) -> Wiring:
-        fresh = iter(free_ports(2 * len(SERVICES)))
+        fresh = iter(free_ports(2 * len(SERVICES), besides=self._remembered.values()))
         ports = {
             name: (self._port(name, next(fresh)), self._port(f"{name}-metrics", next(fresh)))
             for name in SERVICES
@@ -145,13 +153,26 @@ class Supervisor:
             with contextlib.suppress(psutil.Error, KeyError, TypeError):
                 process = psutil.Process(entry["pid"])
                 ours = name in SERVICES and module(name) in process.cmdline()
-                if ours and process.create_time() == entry["created"]:
+                # Told in seconds since 1970 from a boot time that the clock's corrections move.
+                if ours and abs(process.create_time() - entry["created"]) < _SAME_START:
                     process.terminate()
                     left.append(process)
-        _, stubborn = psutil.wait_procs(left, GRACE)
+        _, stubborn = psutil.wait_procs(left, LEFT_BEHIND_GRACE)
         for process in stubborn:
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+
+def listening(listen: str) -> str:
+    """`listen`, host:port, with a free port in place of 0. Raises HomeError where it is taken."""
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise HomeError(f"PQ_GATEWAY_LISTEN: expected host:port, not {listen!r}")
+    if int(port) == 0:
+        return f"{host}:{free_ports(1)[0]}"
+    if not is_free(int(port), host.strip("[]") or "127.0.0.1"):
+        raise HomeError(f"{listen} is in use; set PQ_GATEWAY_LISTEN to another host:port")
+    return listen
 
 
 async def _answers_ready(address: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from libs.local.home import Home, HomeError
 from libs.local.layout import SECRET_FILES, SERVICES, Wiring
-from libs.local.ports import is_free
 from libs.local.postgres import PostgresError
 from libs.local.supervisor import Supervisor
 
@@ -34,25 +34,25 @@ class Options:
 
 
 def up(options: Options) -> int:
-    """Runs the product until SIGINT or SIGTERM. Answers the exit status: 0, or 1 with one line."""
+    """Runs the product until SIGINT, SIGTERM or SIGHUP; the exit status: 0, or 1 after one line."""
     try:
         home = Home(options.home.absolute())
-        home.prepare(list(SERVICES), SECRET_FILES)
         lock = home.lock()
         try:
-            _check_listen(options.gateway_listen)
+            home.prepare(list(SERVICES), SECRET_FILES)
             home.keep(home.admin_token, lambda: options.mint_admin_token().encode())
             return asyncio.run(_run(home, options))
         finally:
             os.close(lock)
-    except (HomeError, PostgresError, TimeoutError) as error:
+    except (HomeError, PostgresError, OSError) as error:
         tell(str(error))
         return 1
 
 
 def tell(line: str) -> None:
     """A line for the person at the terminal."""
-    print(f"pq: {line}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed is no reason to end
+        print(f"pq: {line}", file=sys.stderr, flush=True)
 
 
 async def _run(home: Home, options: Options) -> int:
@@ -67,8 +67,10 @@ async def _run(home: Home, options: Options) -> int:
             asked.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup has SIGHUP ignored, and shall be obeyed.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop)
     work = asyncio.create_task(_work(supervisor, options))
     waiting = asyncio.create_task(asked.wait())
     try:
@@ -87,11 +89,3 @@ async def _run(home: Home, options: Options) -> int:
 async def _work(supervisor: Supervisor, options: Options) -> None:
     wiring = await supervisor.start()
     await options.on_ready(wiring)
-
-
-def _check_listen(listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    if not port.isdecimal():
-        raise HomeError(f"PQ_GATEWAY_LISTEN: expected host:port, not {listen!r}")
-    if not is_free(int(port), host.strip("[]") or "127.0.0.1"):
-        raise HomeError(f"{listen} is in use; set PQ_GATEWAY_LISTEN to another host:port")

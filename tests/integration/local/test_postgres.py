@@ -55,7 +55,7 @@ async def fetchval(server, sql):
 
 async def until(condition, seconds=20):
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 # of another process
             await asyncio.sleep(0.02)
 
 
@@ -106,7 +106,7 @@ async def test_a_killed_postmaster_comes_back_although_a_backend_holds_the_folde
     # It computes; one that waits (as in pg_sleep) would notice that its postmaster is gone.
     busy = asyncio.create_task(client.execute("do $$ begin loop null; end loop; end $$"))
     sql = "select count(*) from pg_stat_activity where query like 'do $$%'"
-    while not await fetchval(server, sql):
+    while not await fetchval(server, sql):  # noqa: ASYNC110 # in another process
         await asyncio.sleep(0.02)
     os.kill(server.pid, signal.SIGKILL)
     await until(lambda: server.pid is None)
@@ -150,8 +150,7 @@ async def test_a_taken_port_is_given_up_for_a_free_one(server):
         assert await fetchval(server, "select 1") == 1
 
 
-async def test_no_stranger_is_ended(server, tmp_path):
-    # The same program name in another folder, and another program in ours.
+def test_no_stranger_is_ended(server):
     server.prepare()
     elsewhere = subprocess.Popen(["sleep", "600"], cwd=server.cluster.data)
     try:
@@ -200,7 +199,7 @@ async def test_a_half_made_folder_is_made_anew(tmp_path):
         server.stop()
 
 
-async def test_it_does_not_outlive_its_parent(folder):
+def test_it_does_not_outlive_its_parent(folder):
     code = (
         "import asyncio, sys; from pathlib import Path\n"
         "from libs.local.postgres import EmbeddedPostgres, FORGETFUL\n"
