@@ -47,14 +47,12 @@ class CardIndex:
         self, tx: Tx, prices: Prices, ids: dict[int, str]
     ) -> dict[int, tuple[str, tuple[int, CardKey]]]:
         """Who has each row's id: its id, and that card's number and key."""
+        await cards.lock(tx)
         found = await cards.numbers(tx, list(set(ids.values())))
-        if len(found) < len(set(ids.values())):
-            await cards.lock(tx)
-            found |= await cards.numbers(tx, [id for id in set(ids.values()) if id not in found])
-            new: dict[str, NewCard] = {}
-            for row, id in ids.items():
-                if id not in found and id not in new:
-                    new[id] = NewCard(id, prices.keys[row], prices.set_ids[row])
-            made = await cards.insert(tx, sorted(new.values(), key=lambda card: card.id))
-            found |= {id: (number, new[id].key) for id, number in made.items()}
+        new: dict[str, NewCard] = {}
+        for row, id in ids.items():
+            if id not in found and id not in new:
+                new[id] = NewCard(id, prices.keys[row], prices.set_ids[row])
+        made = await cards.insert(tx, sorted(new.values(), key=lambda card: card.id))
+        found |= {id: (number, new[id].key) for id, number in made.items()}
         return {row: (id, found[id]) for row, id in ids.items()}

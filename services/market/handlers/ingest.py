@@ -23,7 +23,7 @@ from services.market.errors import refused
 from services.market.handlers import events
 from services.market.handlers.card_index import CardIndex
 from services.market.handlers.versions import Version, correct, first
-from services.market.store import cards, imports, quotes, snapshots, sources
+from services.market.store import cards, imports, plans, quotes, snapshots, sources
 from services.market.store.sources import Source
 
 # Up to so many bytes, and so many changes, the work is done in about a millisecond: sooner than a
@@ -118,6 +118,7 @@ class Ingest:
             await self._ensure_month(parsed.day)
         async with self._turns[command.source], self._db.transaction() as tx:
             await sources.lock(tx, source)
+            await plans.expect(tx, len(parsed))
             earlier = await imports.find(tx, source.number, command.kind, command.sha256)
             if earlier is not None:
                 return Outcome(earlier, duplicate=True)

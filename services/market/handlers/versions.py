@@ -32,8 +32,8 @@ async def first(tx: Tx, source: int, prices: Prices, numbers: Ints, *, news: boo
     there, known = await latest.known(tx, source, numbers)
     previous = await _previous(tx, source, prices, numbers, known)
     await quotes.insert(tx, source, prices.day, numbers, prices.cents)
-    await latest.insert(tx, source, numbers[~there])
-    await latest.advance(tx, source, prices.day, numbers, prices.cents)
+    await latest.insert(tx, source, prices.day, numbers[~there], prices.cents[~there])
+    await latest.advance(tx, source, prices.day, numbers[there], prices.cents[there])
     market = prices.cents[:, MARKET]
     rows = np.flatnonzero(changes.moved(market, previous))
     newest = (known.days < day_number(prices.day)) & news
@@ -66,7 +66,7 @@ async def correct(
     await quotes.delete(tx, source, day, affected[added:])
     written = len(affected) - removed
     await quotes.insert(tx, source, day, affected[:written], after[:written])
-    await latest.insert(tx, source, affected[~there])
+    await latest.insert(tx, source, day, affected[~there], after[~there])
     await latest.recompute(tx, source, day, affected)
     rows = np.flatnonzero(before[:, MARKET] != after[:, MARKET])
     ids = await cards.ids(tx, affected[rows].tolist())

@@ -15,17 +15,20 @@ _LOCK = 0x6D6B7463
 
 
 async def numbers(reader: Reader, ids: Sequence[str]) -> dict[str, tuple[int, CardKey]]:
-    """Number and key of the cards that are there, by id."""
+    """Number and key of the cards that are there, by id; `ids` are distinct."""
     rows = await reader.fetch(
-        "select id, card, category, product_id, printing from cards where id = any($1::text[])",
+        "select id, card, category, product_id, printing"
+        " from cards join unnest($1::text[]) as u (id) using (id)",
         ids,
     )
     return {row[0]: (row[1], (row[2], row[3], row[4])) for row in rows}
 
 
 async def ids(reader: Reader, numbers: Sequence[int]) -> dict[int, str]:
-    """The ids of cards, by number."""
-    rows = await reader.fetch("select card, id from cards where card = any($1::int[])", numbers)
+    """The ids of distinct cards, by number."""
+    rows = await reader.fetch(
+        "select card, id from cards join unnest($1::int[]) as u (card) using (card)", numbers
+    )
     return {row[0]: row[1] for row in rows}
 
 

@@ -10,6 +10,7 @@ from libs.db import Reader, Tx
 from services.market.domain import money
 from services.market.domain.changes import NO_DAY, Ints, Known, Mask
 from services.market.domain.prices import FIELDS, Cents
+from services.market.store import wire
 
 
 async def known(reader: Reader, source: int, cards: Ints) -> tuple[Mask, Known]:
@@ -18,9 +19,10 @@ async def known(reader: Reader, source: int, cards: Ints) -> tuple[Mask, Known]:
         "select array_agg(card),"
         f" array_agg(coalesce(known_day - date '2000-01-01', {NO_DAY})),"
         f" array_agg(coalesce(known, {money.NONE}))"
-        " from card_latest where source = $1 and card = any($2::int[])",
+        " from card_latest join unnest($2::text::int[]) as u (card) using (card)"
+        " where source = $1",
         source,
-        cards.tolist(),
+        wire.array(cards),
     )
     assert row is not None  # an aggregate has a row
     there, prices = np.zeros(len(cards), np.bool_), Known.nothing(len(cards))
@@ -35,49 +37,55 @@ async def known(reader: Reader, source: int, cards: Ints) -> tuple[Mask, Known]:
     return there, prices
 
 
-async def insert(tx: Tx, source: int, cards: Ints) -> None:
-    """Makes empty rows for cards that the source had not quoted before."""
+async def insert(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> None:
+    """Makes rows, as of a day's quotes, for cards that the source had not quoted before."""
     if not len(cards):
         return
-    numbers = cards.tolist()
     await tx.execute(
-        "update card_latest set headline = false"
-        " where card = any($1::int[]) and source > $2 and headline",
-        numbers,
+        "update card_latest l set headline = false from unnest($1::text::int[]) as u (card)"
+        " where l.card = u.card and l.source > $2 and l.headline",
+        wire.array(cards),
         source,
     )
-    await tx.execute(
-        "insert into card_latest (card, source, headline)"
-        " select u.card, $2, not exists (select from card_latest other"
-        " where other.card = u.card and other.source < $2)"
-        " from unnest($1::int[]) as u (card) order by u.card",
-        numbers,
-        source,
-    )
+    await tx.execute(_INSERT, source, day, *_arrays(cards, cents))
 
 
 async def advance(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> None:
     """Brings rows up to a day's quotes, as far as they are older than the day."""
-    columns = [cents[:, place].tolist() for place in range(len(FIELDS))]
-    if len(cards) > _MANY:
-        await tx.execute(_HASH)
-    await tx.execute(_ADVANCE, source, day, cards.tolist(), *columns)
+    if len(cards):
+        await tx.execute(_ADVANCE, source, day, *_arrays(cards, cents))
 
 
 async def recompute(tx: Tx, source: int, day: date, cards: Ints) -> None:
     """Reads rows anew from the quotes, where a correction of `day` may have touched them."""
-    await tx.execute(_RECOMPUTE, source, day, cards.tolist())
+    await tx.execute(_RECOMPUTE, source, day, wire.array(cards))
 
 
-# PostgreSQL takes an array for ten rows. With that, and a table that was never analysed, it may
-# compare each row of one with each of the other: minutes for a full day. The settings end with the
-# transaction; what follows in it are single probes.
-_MANY = 1000
-_HASH = "set local enable_nestloop = off; set local plan_cache_mode = force_custom_plan"
+def _arrays(cards: Ints, cents: Cents) -> list[str]:
+    return [wire.array(cards), *(wire.array(cents[:, place]) for place in range(len(FIELDS)))]
+
+
+_QUOTED = """
+    unnest($3::text::int[], $4::text::int[], $5::text::int[], $6::text::int[], $7::text::int[],
+        $8::text::int[])
+    as u (card, market, low, mid, high, direct_low)
+"""
+
+# -1 is money.NONE.
+_INSERT = f"""
+insert into card_latest
+    (card, source, headline, day, market, low, mid, high, direct_low, known_day, known)
+select u.card, $1::smallint,
+    not exists (select from card_latest other where other.card = u.card and other.source < $1),
+    $2::date, nullif(u.market, -1), nullif(u.low, -1), nullif(u.mid, -1), nullif(u.high, -1),
+    nullif(u.direct_low, -1), case when u.market >= 0 then $2::date end, nullif(u.market, -1)
+from {_QUOTED}
+order by u.card
+"""
 
 # Rows older than the day take the whole quote; a known price moves on by itself, for the newest
 # quote may be without one. -1 is money.NONE.
-_ADVANCE = """
+_ADVANCE = f"""
 update card_latest l set
     day = greatest(l.day, $2),
     market = case when l.day > $2 then l.market else nullif(u.market, -1) end,
@@ -87,8 +95,7 @@ update card_latest l set
     direct_low = case when l.day > $2 then l.direct_low else nullif(u.direct_low, -1) end,
     known_day = case when u.market < 0 or l.known_day > $2 then l.known_day else $2 end,
     known = case when u.market < 0 or l.known_day > $2 then l.known else u.market end
-from unnest($3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
-    as u (card, market, low, mid, high, direct_low)
+from {_QUOTED}
 where l.card = u.card and l.source = $1
     and (l.day is null or l.day <= $2
          or (u.market >= 0 and (l.known_day is null or l.known_day <= $2)))
@@ -98,7 +105,7 @@ _RECOMPUTE = """
 update card_latest l set
     day = q.day, market = q.market, low = q.low, mid = q.mid, high = q.high,
     direct_low = q.direct_low, known_day = k.day, known = k.market
-from unnest($3::int[]) as u (card)
+from unnest($3::text::int[]) as u (card)
 left join lateral (
     select * from quotes where card = u.card and source = $1 order by day desc limit 1) q on true
 left join lateral (

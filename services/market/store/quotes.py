@@ -72,10 +72,11 @@ async def _pieces(data: bytes) -> AsyncIterator[bytes]:
 async def delete(tx: Tx, source: int, day: date, cards: Ints) -> None:
     """Takes the quotes of some cards away."""
     await tx.execute(
-        "delete from quotes where day = $1 and source = $2 and card = any($3::int[])",
+        "delete from quotes q using unnest($3::text::int[]) as u (card)"
+        " where q.card = u.card and q.day = $1 and q.source = $2",
         day,
         source,
-        cards.tolist(),
+        wire.array(cards),
     )
 
 
@@ -102,11 +103,11 @@ async def known_before(reader: Reader, source: int, day: date, cards: Ints) -> K
     """
     row = await reader.fetchrow(
         "select array_agg(u.place), array_agg(q.day - date '2000-01-01'), array_agg(q.market)"
-        " from unnest($1::int[]) with ordinality as u (card, place)"
+        " from unnest($1::text::int[]) with ordinality as u (card, place)"
         " cross join lateral (select day, market from quotes"
         " where card = u.card and source = $2 and day < $3 and market is not null"
         " order by day desc limit 1) q",
-        cards.tolist(),
+        wire.array(cards),
         source,
         day,
     )
