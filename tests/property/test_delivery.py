@@ -11,9 +11,10 @@ from pyreqwest.http import Url
 from standardwebhooks import Webhook
 
 from libs.errors import AppError
-from services.delivery.domain import payload, signing
+from services.delivery.domain import signing
 from services.delivery.domain.schedule import LONGEST_RETRY_AFTER, Schedule
 from services.delivery.domain.urls import UrlPolicy, parse_url
+from services.delivery.handlers import payload
 
 KEYS = st.binary(min_size=32, max_size=32)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -27,7 +28,7 @@ def test_secrets_round_trip(key: bytes) -> None:
 @given(TEXT, KEYS, KEYS)
 def test_whatever_is_signed_verifies_with_either_key(note: str, new: bytes, old: bytes) -> None:
     now = datetime.now(UTC)
-    body = payload.render("alert.triggered", now, {"note": note})
+    body = payload.render("alert.triggered", payload.shown(now), {"note": note})
     headers = signing.headers("msg_1", int(now.timestamp()), body, (new, old))
     for key in (new, old):
         verified = Webhook(signing.encode_secret(key)).verify(body, headers)

@@ -14,8 +14,8 @@ from libs.ids import derive
 from libs.obs.tracing import TRACEPARENT
 from pq.alerts.v1.alerts_events_pb2 import AlertTriggered
 from pq.common.v1.money_pb2 import Money
-from services.delivery.domain import payload
 from services.delivery.domain.model import ALERT_TRIGGERED, Message, Target
+from services.delivery.handlers import payload
 from services.delivery.sending.worker import Worker
 from services.delivery.store import endpoints, leases, messages
 from services.delivery.store.vault import Vault
@@ -54,18 +54,19 @@ class TellOfAlerts:
 
     def _message(self, received: Received[AlertTriggered]) -> Message:
         event = received.data
+        fired = payload.shown(moment(event.fire_time))
         return Message(
             id=derive(received.record.id, "message"),
             account=resource_id("accounts", "acc", event.recipient, field="recipient"),
             event_type=ALERT_TRIGGERED,
-            payload=payload.render(ALERT_TRIGGERED, moment(event.fire_time), _data(event)),
+            payload=payload.render(ALERT_TRIGGERED, fired, _data(event, fired)),
             create_time=self._clock.now(),
             deliver_by=moment(event.deliver_by) if event.HasField("deliver_by") else None,
             trace_parent=received.record.headers.get(TRACEPARENT, ""),
         )
 
 
-def _data(event: AlertTriggered) -> dict[str, Any]:
+def _data(event: AlertTriggered, fired: str) -> dict[str, Any]:
     """What receivers are shown, under the names that the REST API uses; unknown is null."""
     return {
         "alert": event.alert,
@@ -80,7 +81,7 @@ def _data(event: AlertTriggered) -> dict[str, Any]:
         "changePercent": event.change_percent if event.HasField("change_percent") else None,
         "reason": event.reason,
         "note": event.note,
-        "fireTime": payload.timestamp(moment(event.fire_time)),
+        "fireTime": fired,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from uuid import UUID
 
 from libs.api.wire import resource_name, stamp
@@ -17,20 +18,21 @@ def delivery_id(message: UUID, endpoint: UUID) -> UUID:
     return derive(message, str(endpoint))
 
 
-def delivery_name(message: UUID, endpoint: UUID) -> str:
-    """Its public name."""
-    id = encode("dlv", delivery_id(message, endpoint))
-    return f"{resource_name('messages', 'msg', message)}/deliveries/{id}"
+def delivery_name(message: str, id: UUID) -> str:
+    """Its public name, under its message's."""
+    return f"{message}/deliveries/{encode('dlv', id)}"
 
 
 def publish(tx: Tx, settled: Iterable[Settled]) -> None:
     """Sends a DeliverySettled for each, under an id that follows from the delivery."""
     for end in settled:
+        message = resource_name("messages", "msg", end.message)
+        id = delivery_id(end.message, end.endpoint)
         event = delivery_events_pb2.DeliverySettled(
-            message=resource_name("messages", "msg", end.message),
-            delivery=delivery_name(end.message, end.endpoint),
-            account=resource_name("accounts", "acc", end.account),
-            endpoint=resource_name("endpoints", "ep", end.endpoint),
+            message=message,
+            delivery=delivery_name(message, id),
+            account=_name("accounts", "acc", end.account),
+            endpoint=_name("endpoints", "ep", end.endpoint),
             event_type=end.event_type,
             state=delivery_pb2.DeliveryState.ValueType(end.state),
             code=end.code,
@@ -39,4 +41,8 @@ def publish(tx: Tx, settled: Iterable[Settled]) -> None:
             create_time=stamp(end.create_time),
             settle_time=stamp(end.settle_time),
         )
-        tx.publish(event, id=derive(delivery_id(end.message, end.endpoint), "settled"))
+        tx.publish(event, id=derive(id, "settled"))
+
+
+# Accounts and endpoints come again and again.
+_name = lru_cache(maxsize=4096)(resource_name)

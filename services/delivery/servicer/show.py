@@ -12,7 +12,7 @@ from libs.ids import encode
 from pq.delivery.v1 import delivery_pb2 as pb
 from services.delivery.domain.model import Attempt, Delivery, Endpoint, Message, Secrets
 from services.delivery.domain.signing import encode_secret
-from services.delivery.sending.settled import delivery_name
+from services.delivery.sending.settled import delivery_id, delivery_name
 
 
 def endpoint_pb(endpoint: Endpoint, secret: str = "") -> pb.Endpoint:
@@ -72,8 +72,9 @@ def attempt_pb(attempt: Attempt) -> pb.Attempt:
 
 
 def _delivery_pb(delivery: Delivery) -> pb.Delivery:
+    message = resource_name("messages", "msg", delivery.message)
     return pb.Delivery(
-        name=delivery_name(delivery.message, delivery.endpoint),
+        name=delivery_name(message, delivery_id(delivery.message, delivery.endpoint)),
         endpoint=resource_name("endpoints", "ep", delivery.endpoint),
         state=pb.DeliveryState.ValueType(delivery.state),
         attempt_count=delivery.attempt_count,
