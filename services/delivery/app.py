@@ -38,9 +38,7 @@ async def build(rt: Runtime, config: Config) -> None:
     log = await rt.event_log()
     rt.relay(db, log)
 
-    channel = WebhookChannel(
-        policy, resolver, Clients(config.attempt_deadline), rt.clock, config.attempt_deadline
-    )
+    channel = WebhookChannel(policy, resolver, Clients(), rt.clock, config.attempt_deadline)
     worker = _worker(rt, config, db, vault, channel)
     rt.on_drain(worker.drain)
     rt.background("heartbeat", worker.beat, needs=db)

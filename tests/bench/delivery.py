@@ -94,7 +94,7 @@ class Bench:
         )
 
     def _database_cpu(self) -> float:
-        return sum(_cpu(backend) for backend in self.postmaster.children())
+        return sum(_cpu(backend) for backend in self.postmaster.children(recursive=True))
 
     async def recorded(self) -> int:
         """How many outcomes are recorded."""

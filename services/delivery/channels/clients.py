@@ -24,10 +24,9 @@ _Key = tuple[str, str, int, Address]
 
 
 class Clients:
-    """Keeps the clients that were used last. `deadline` is in seconds and covers an exchange."""
+    """Keeps the clients that were used last. `root` is one more certificate to trust, in PEM."""
 
-    def __init__(self, deadline: float, *, kept: int = _KEPT, root: bytes | None = None) -> None:
-        self._deadline = timedelta(seconds=deadline)
+    def __init__(self, *, kept: int = _KEPT, root: bytes | None = None) -> None:
         self._kept = kept
         self._root = root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="http-client")
@@ -71,7 +70,6 @@ class Clients:
             .brotli(enable=False)
             .zstd(enable=False)
             .deflate(enable=False)
-            .timeout(self._deadline)
             .pool_idle_timeout(_IDLE)
             .min_tls_version("TLSv1.2")
         )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from functools import lru_cache
 
+from pyreqwest.client import Client
 from pyreqwest.exceptions import NetworkError, RequestError, RequestTimeoutError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
@@ -40,7 +42,10 @@ _TLS_WORDS = ("certificate", "tls", "ssl", "handshake")
 
 
 class WebhookChannel:
-    """Sends deliveries by HTTP. `deadline` is in seconds, over resolving and the exchange."""
+    """Sends deliveries by HTTP. `deadline` is in seconds, over resolving and the exchange.
+
+    The HTTP client itself keeps it: from the first packet to the last byte of the answer.
+    """
 
     def __init__(
         self,
@@ -63,12 +68,12 @@ class WebhookChannel:
         except AppError as error:  # the operator's policy may have changed since it was created
             refused = error.reason == outcome.ADDRESS_REFUSED
             return Exchange(outcome.ADDRESS_REFUSED if refused else outcome.URL_REFUSED)
+        begun = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._deadline):
-                address = url.address or await self._resolver.resolve(url.host, url.port)
-                return await self._exchange(delivery, url, address)
-        except TimeoutError:
-            return Exchange(outcome.TIMEOUT)
+            address = url.address or await self._resolver.resolve(url.host, url.port)
+            client = await self._clients.client(url, address)
+            left = self._deadline - (self._clock.monotonic() - begun)
+            return await self._exchange(client, left, delivery, url, address)
         except NameUnknownError:
             return Exchange(outcome.DNS)
         except AddressRefusedError:
@@ -79,10 +84,12 @@ class WebhookChannel:
         await self._clients.close()
         self._resolver.close()
 
-    async def _exchange(self, delivery: Leased, url: WebhookUrl, address: Address) -> Exchange:
-        client = await self._clients.client(url, address)
+    async def _exchange(
+        self, client: Client, seconds: float, delivery: Leased, url: WebhookUrl, address: Address
+    ) -> Exchange:
         request = (
             client.post(url.text)
+            .timeout(timedelta(seconds=max(seconds, 0.001)))
             .headers(self._headers(delivery))
             .body_bytes(delivery.message.payload)
             .streamed_read_buffer_limit(BODY_KEPT)

@@ -36,7 +36,7 @@ class Limits:
 
     slots: int = 128
     credit: int = 16
-    ahead: int = 240
+    ahead: int = 496
     capacity: int = 4096
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from libs.db import Database, Tx, is_transient
@@ -112,10 +112,13 @@ class Recorder:
 
 
 def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:
-    for attempted in batch:
-        DELIVERY_ATTEMPTS.labels("webhook", attempted.exchange.code).inc()
+    codes = Counter(attempted.exchange.code for attempted in batch)
+    for code, count in codes.items():
+        DELIVERY_ATTEMPTS.labels("webhook", code).inc(count)
+    states = Counter(end.state for end in settled)
+    for state, count in states.items():
+        DELIVERY_OUTCOMES.labels("webhook", state.name.lower()).inc(count)
+    latency = DELIVERY_LATENCY.labels("webhook")
     for end in settled:
-        DELIVERY_OUTCOMES.labels("webhook", end.state.name.lower()).inc()
         if end.state is DeliveryState.DELIVERED:
-            taken = (end.settle_time - end.create_time).total_seconds()
-            DELIVERY_LATENCY.labels("webhook").observe(max(0.0, taken))
+            latency.observe(max(0.0, (end.settle_time - end.create_time).total_seconds()))

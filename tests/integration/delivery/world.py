@@ -107,7 +107,7 @@ class World:
         channel = WebhookChannel(
             policy,
             Resolver(policy.addresses, self.clock, lookup),
-            Clients(deadline, root=root),
+            Clients(root=root),
             self.clock,
             deadline,
         )
