@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from libs.clock import SystemClock
-from libs.db import Database
 from libs.ids import Ids
 from libs.local.postgres import EmbeddedPostgres
 from pq.market.v1 import market_events_pb2 as events
@@ -64,7 +65,7 @@ async def _measure(dsn: str, row: Row, rules: int) -> list[Row]:
     clock = SystemClock()
     db = await world.open_database(dsn, clock)
     try:
-        await fill(db, rules)
+        await fill(dsn, rules)
         taken, fired = [], []
         for n in range(REPEATS):
             batch = day_of_changes(clock, DAY + timedelta(n), up=n % 2 == 0)
@@ -86,14 +87,11 @@ def card_name(number: int) -> str:
     return f"pokemon-{number}-normal"
 
 
-async def fill(db: Database, rules: int) -> None:
+async def fill(dsn: str, rules: int) -> None:
     """Active rules on all cards, of which each day fires FIRINGS."""
     ids, rng = Ids(SystemClock()), random.Random(SEED)
     now = SystemClock().now()
     accounts = [UUID(bytes=rng.randbytes(16), version=4) for _ in range(max(1, rules // 1000))]
-    async with db.transaction() as tx:
-        names = [(card_name(n),) for n in range(1, CARDS + 1)]
-        await tx.copy_records("watched_cards", ("name",), names)
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for number, (card, kind, value) in enumerate(conditions(rules, rng)):
@@ -105,12 +103,15 @@ async def fill(db: Database, rules: int) -> None:
         "id", "account", "card", "kind", "value", "currency", "active", "note", "create_time",
         "watch_time", "update_time", "revision",
     )  # fmt: skip
-    async with db.acquire() as connection:
-        await connection.copy_records_to_table(
-            "alerts", columns=columns, records=rows(), timeout=600
-        )
-        await connection.execute("vacuum analyze alerts", timeout=600)
-        await connection.execute("vacuum analyze watched_cards")
+    names = [(card_name(n),) for n in range(1, CARDS + 1)]
+    connection = await asyncpg.connect(dsn)  # one of its own: no statement timeout
+    try:
+        await connection.copy_records_to_table("watched_cards", columns=["name"], records=names)
+        await connection.copy_records_to_table("alerts", columns=columns, records=rows())
+        await connection.execute("vacuum analyze watched_cards, alerts")
+        await connection.execute("checkpoint")  # what filling wrote is not the day's to write
+    finally:
+        await connection.close()
 
 
 def conditions(rules: int, rng: random.Random) -> Iterator[tuple[int, Kind, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from typing import NamedTuple
 
 from services.alerts.domain.conditions import MAX_SCALED, WHOLE, Condition, Kind
 from services.alerts.domain.money import MAX_HUNDREDTHS
@@ -118,8 +119,7 @@ def _loud(rule: Rule, now: datetime) -> Outcome:
     return Outcome.SNOOZED if snoozed else Outcome.FIRES
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """Rules of one kind with `low` <= value <= `high`."""
 
     kind: Kind

@@ -89,9 +89,7 @@ async def _evaluate(tx: Tx, group: Sequence[News], now: datetime, tally: Tally) 
         tx, [Version(n.change.card, n.source, n.change.day, n.version) for n in group]
     )
     asked = [
-        Asked(at, key, probe, group[at].accept_time)
-        for at, key in keys.items()
-        for probe in probes(group[at].change)
+        Asked(at, key, *probe) for at, key in keys.items() for probe in probes(group[at].change)
     ]
     found = await store.candidates(tx, asked) if asked else []
     tally.watched += len(keys)
@@ -102,6 +100,8 @@ async def _evaluate(tx: Tx, group: Sequence[News], now: datetime, tally: Tally) 
         if count % _TURN == 0:
             await asyncio.sleep(0)
         item = group[candidate.at]
+        if item.accept_time < candidate.watch_time:
+            continue
         decision = decide(candidate.rule, item.change, now)
         if decision.hold != candidate.rule.hold:
             holds[candidate.alert] = decision.hold

@@ -8,6 +8,7 @@ create table watched_cards (
     version int                     -- and in which version of that day
 ) with (fillfactor = 70);           -- day and version move daily: room for them in the page
 
+-- What owners say. Evaluation only reads it: it waits for nobody, and nobody for it.
 create table alerts (
     id uuid primary key,            -- time-ordered
     account uuid not null,
@@ -23,20 +24,19 @@ create table alerts (
     watch_time timestamptz not null, -- since then; prices accepted before are no news to it
     update_time timestamptz not null,
     revision int not null,          -- counts the owner's changes
-    last_fire_time timestamptz,
-    fire_count bigint not null default 0,
-    hold_day date,                  -- when a percentage was last reached,
-    hold_before date,               -- and when before that
     check ((currency is null) = (kind > 2))
-) with (fillfactor = 85);           -- what a firing changes is in no index
+);
 
 -- The rule index: a price change is a few ranges in it.
 create index alerts_rules on alerts (card, kind, value) where active;
 create index alerts_account on alerts (account, id);
 
+-- What evaluation found. No foreign keys: checking one locks, and so writes, each alert's row, and
+-- the ids come from a read of alerts in the same transaction.
 create table firings (
-    alert uuid not null references alerts,
+    alert uuid not null,
     day date not null,              -- of the price: one day never fires an alert twice
+    number bigint not null,         -- 1 for the alert's first, one more with each
     currency text not null,
     price bigint not null,          -- hundredths
     previous_price bigint,
@@ -46,3 +46,10 @@ create table firings (
     fire_time timestamptz not null,
     primary key (alert, day)
 );
+
+-- When percentages were last reached; no row for one that never was.
+create table holds (
+    alert uuid primary key,
+    day date,                       -- the last day,
+    before date                     -- and the last before that one
+) with (fillfactor = 80);

@@ -27,7 +27,7 @@ LIST_COLUMNS = {
         "a.active", {"ALERT_STATE_ACTIVE": True, "ALERT_STATE_INACTIVE": False}
     ),
     "create_time": filters.moment("a.create_time"),
-    "last_fire_time": filters.moment("a.last_fire_time"),
+    "last_fire_time": filters.moment("f.fire_time"),
 }
 _MOVES = {
     pb.DIRECTION_UNSPECIFIED: Kind.MOVE,

@@ -15,9 +15,12 @@ from services.alerts.domain.conditions import Condition, Kind
 _COLUMNS = (
     "a.id, a.account, c.name as card, a.kind, a.value, a.currency, a.note, a.deliver_within,"
     " a.active, a.create_time, a.watch_time, a.update_time, a.revision, a.snooze_time,"
-    " a.last_fire_time, a.fire_count"
+    " f.fire_time as last_fire_time, coalesce(f.number, 0) as fire_count"
 )
-_FROM = "from alerts a join watched_cards c on c.id = a.card"
+_FROM = (
+    "from alerts a join watched_cards c on c.id = a.card left join lateral (select number,"
+    " fire_time from firings where alert = a.id order by day desc limit 1) f on true"
+)
 _FIRING = "alert, day, currency, price, previous_price, previous_day, reason, fire_time, import"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,11 +17,10 @@ import asyncpg
 from libs.db import Reader, Tx
 from services.alerts.domain.alerts import Firing
 from services.alerts.domain.conditions import Condition, Kind
-from services.alerts.domain.evaluation import Hold, Probe, Rule
+from services.alerts.domain.evaluation import Hold, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """Which price a card is at: whose, of which day, in which version of that day."""
 
     card: str
@@ -33,7 +33,8 @@ class Version:
 class Candidate:
     """A rule that a change may mean something to, with what its announcement needs.
 
-    `at` is the place of the change in the list that was asked about.
+    `at` is the place of the change in the list that was asked about. Prices that were accepted
+    before `watch_time` are no news to the rule.
     """
 
     at: int
@@ -41,6 +42,7 @@ class Candidate:
     account: UUID
     note: str
     deliver_within: timedelta | None
+    watch_time: datetime
     rule: Rule
 
 
@@ -57,45 +59,34 @@ async def advance(tx: Tx, versions: Sequence[Version]) -> dict[int, int]:
         " where c.name = x.name and (c.day is null or c.source is distinct from x.source"
         " or (x.day, x.version) >= (c.day, c.version))"
         " returning x.at, c.id",
-        [version.card for version in versions],
-        [version.source for version in versions],
-        [version.day for version in versions],
-        [version.version for version in versions],
+        *zip(*versions, strict=True),
     )
     return {row["at"] - 1: row["id"] for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A range of one card's rules: those that watched already when the price was accepted.
-
-    `at` is the place of the change in its list.
-    """
+class Asked(NamedTuple):
+    """A range of one card's rules; `at` is the place of the change in its list."""
 
     at: int
     card: int
-    probe: Probe
-    accept_time: datetime
+    kind: Kind
+    low: int
+    high: int
 
 
 async def candidates(reader: Reader, asked: Sequence[Asked]) -> list[Candidate]:
     """The active rules in these ranges."""
     rows = await reader.fetch(
         "select p.at, a.id, a.account, a.kind, a.value, a.currency, a.note, a.deliver_within,"
-        " a.snooze_time, a.hold_day, a.hold_before"
-        " from unnest($1::int[], $2::int[], $3::smallint[], $4::int[], $5::int[],"
-        " $6::timestamptz[]) p (at, card, kind, low, high, accepted)"
+        " a.watch_time, a.snooze_time, h.day as hold_day, h.before as hold_before"
+        " from unnest($1::int[], $2::int[], $3::smallint[], $4::int[], $5::int[])"
+        " p (at, card, kind, low, high)"
         # A lateral read that cannot be flattened: one descent of the index a range, whatever the
         # planner believes about the number of rules.
         " cross join lateral (select * from alerts a where a.active and a.card = p.card"
-        " and a.kind = p.kind and a.value between p.low and p.high"
-        " and a.watch_time <= p.accepted offset 0) a",
-        [one.at for one in asked],
-        [one.card for one in asked],
-        [one.probe.kind for one in asked],
-        [one.probe.low for one in asked],
-        [one.probe.high for one in asked],
-        [one.accept_time for one in asked],
+        " and a.kind = p.kind and a.value between p.low and p.high offset 0) a"
+        " left join holds h on h.alert = a.id",
+        *zip(*asked, strict=True),
     )
     return [_candidate(row) for row in rows]
 
@@ -103,13 +94,15 @@ async def candidates(reader: Reader, asked: Sequence[Asked]) -> list[Candidate]:
 async def record(tx: Tx, firings: Sequence[Firing]) -> set[UUID]:
     """Writes firings, each alert's at most once; answers the alerts that are new for their day."""
     rows = await tx.fetch(
-        "with fired as (insert into firings (alert, day, currency, price, previous_price,"
-        " previous_day, reason, import, fire_time)"
-        " select * from unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[], $5::bigint[],"
-        " $6::date[], $7::text[], $8::text[], $9::timestamptz[])"
-        " on conflict (alert, day) do nothing returning alert, fire_time)"
-        " update alerts a set fire_count = a.fire_count + 1, last_fire_time = fired.fire_time"
-        " from fired where a.id = fired.alert returning a.id",
+        "insert into firings (alert, day, number, currency, price, previous_price, previous_day,"
+        " reason, import, fire_time)"
+        " select x.alert, x.day, coalesce((select f.number from firings f where f.alert = x.alert"
+        " order by f.day desc limit 1), 0) + 1, x.currency, x.price, x.previous, x.previous_day,"
+        " x.reason, x.import, x.fire_time"
+        " from unnest($1::uuid[], $2::date[], $3::text[], $4::bigint[], $5::bigint[],"
+        " $6::date[], $7::text[], $8::text[], $9::timestamptz[]) x (alert, day, currency, price,"
+        " previous, previous_day, reason, import, fire_time)"
+        " on conflict (alert, day) do nothing returning alert",
         [firing.alert for firing in firings],
         [firing.day for firing in firings],
         [firing.currency for firing in firings],
@@ -120,14 +113,15 @@ async def record(tx: Tx, firings: Sequence[Firing]) -> set[UUID]:
         [firing.import_name for firing in firings],
         [firing.fire_time for firing in firings],
     )
-    return {row["id"] for row in rows}
+    return {row["alert"] for row in rows}
 
 
 async def save_holds(tx: Tx, holds: Mapping[UUID, Hold]) -> None:
     """Writes on which days percentages were reached."""
     await tx.execute(
-        "update alerts a set hold_day = x.day, hold_before = x.before"
-        " from unnest($1::uuid[], $2::date[], $3::date[]) x (id, day, before) where a.id = x.id",
+        "insert into holds (alert, day, before) select * from"
+        " unnest($1::uuid[], $2::date[], $3::date[])"
+        " on conflict (alert) do update set day = excluded.day, before = excluded.before",
         list(holds),
         [hold.day for hold in holds.values()],
         [hold.before for hold in holds.values()],
@@ -143,5 +137,6 @@ def _candidate(row: asyncpg.Record) -> Candidate:
         account=row["account"],
         note=row["note"],
         deliver_within=row["deliver_within"],
+        watch_time=row["watch_time"],
         rule=Rule(condition, active=True, snoozed_until=row["snooze_time"], hold=hold),
     )
