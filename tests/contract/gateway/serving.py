@@ -247,9 +247,9 @@ def parse(data: bytes, method: str = "GET") -> Response:
     return response
 
 
-async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
-    """Waits for a condition, for five seconds at most."""
-    async with asyncio.timeout(5):
+async def until(holds: Callable[[], Awaitable[bool] | bool], seconds: float = 5) -> None:
+    """Waits for a condition, for so many seconds at most."""
+    async with asyncio.timeout(seconds):
         while True:
             held = holds()
             if held if isinstance(held, bool) else await held:
@@ -257,14 +257,20 @@ async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-@asynccontextmanager
-async def serving(canned: Canned | None = None, **settings: Any) -> AsyncIterator[Served]:
-    """A gateway that runs while the block does."""
-    canned = canned or Canned()
+async def behind(canned: Canned) -> tuple[grpc.aio.Server, int]:
+    """A started gRPC server of canned answers, and its port."""
     backend = grpc.aio.server()
     backend.add_generic_rpc_handlers([_Handler(canned)])
     port = backend.add_insecure_port("127.0.0.1:0")
     await backend.start()
+    return backend, port
+
+
+@asynccontextmanager
+async def serving(canned: Canned | None = None, **settings: Any) -> AsyncIterator[Served]:
+    """A gateway that runs while the block does."""
+    canned = canned or Canned()
+    backend, port = await behind(canned)
     config = replace(CONFIG, **settings)
     channel = plain_channel(f"dns:///127.0.0.1:{port}")
     clock = SystemClock()
