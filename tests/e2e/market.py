@@ -40,10 +40,6 @@ class Scene:
     def expected(self, upto: int | None = None) -> dict[str, tuple[str, str]]:
         return oracle.expected(self.alerts, self.prices(upto))
 
-    async def close(self) -> None:
-        for client in self.clients:
-            await client.close()
-
 
 async def set_the_scene(
     product: Product,

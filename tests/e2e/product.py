@@ -36,6 +36,7 @@ class Product:
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.said: list[str] = []
+        self.clients: list[Client] = []
         self._environment = {
             **os.environ,
             "PQ_HOME": str(home),
@@ -121,6 +122,8 @@ async def running(home: Path, event_log: str = "", **environment: str) -> AsyncI
     try:
         yield product
     finally:
+        for client in product.clients:
+            await client.close()
         status = await product.stop()
     assert status == 0, "\n".join(product.said[-20:])
 
@@ -165,6 +168,7 @@ class Client:
         self.token = token
         self.name = name
         self._calls = 0
+        product.clients.append(self)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -203,9 +207,7 @@ class Client:
 
 async def sign_up(product: Product, name: str) -> Client:
     """A new account's client."""
-    anonymous = Client(product)
-    made = await anonymous.call("POST", "/v1/accounts", {"displayName": name})
-    await anonymous.close()
+    made = await Client(product).call("POST", "/v1/accounts", {"displayName": name})
     return Client(product, made["token"], name)
 
 
@@ -225,9 +227,6 @@ class Importer:
         self._product = product
         self._source = source
         self._client = Client(product, product.admin_token, "importer")
-
-    async def close(self) -> None:
-        await self._client.close()
 
     async def send(self, day: str, data: bytes, timeout: float = 120) -> imports_pb2.Import:
         """The accepted import."""

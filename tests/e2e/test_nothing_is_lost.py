@@ -79,8 +79,6 @@ async def test_kills(tmp_path: Path, broker) -> None:
         check_signatures(receiver.arrivals, scene)
         await check_order(product)
         await check_readable(product, scene, accepted)
-        await scene.close()
-        await importer.close()
 
 
 def check_ids(receiver: Receiver, expected: dict[str, tuple[str, str]]) -> None:
@@ -131,7 +129,6 @@ async def check_readable(product: Product, scene: Scene, accepted: int) -> None:
             if number in rows
         }
         assert await quotes(reader, card_id(number)) == sent
-    await reader.close()
 
 
 async def test_the_test_can_fail(tmp_path: Path) -> None:
@@ -151,5 +148,3 @@ async def test_the_test_can_fail(tmp_path: Path) -> None:
         arrived = await receiver.until(lambda: expected.keys() <= receiver.ids, timeout=15)
         assert not arrived
         assert expected.keys() - receiver.ids
-        await scene.close()
-        await importer.close()

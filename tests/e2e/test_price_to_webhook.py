@@ -33,5 +33,3 @@ async def test_what_the_oracle_expects_arrives_signed_and_nothing_else(product):
         assert r.ids == expected.keys()
         for arrival in r.arrivals:
             Webhook(scene.secrets[arrival.path]).verify(arrival.body, arrival.headers)
-        await scene.close()
-    await importer.close()
