@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 
 import pytest
 
 from libs.clock import SystemClock
 from libs.errors import AppError, Kind
 from libs.events import Broadcast, Catalog, EventSpec, Outbox, Start
-from libs.events.log import FencedError, PartitionCountError
+from libs.events.log import (
+    FencedError,
+    Log,
+    LogUnavailableError,
+    PartitionCountError,
+    Producer,
+)
 from libs.events.outbox import MAX_PAYLOAD, slots
 from libs.events.record import Record
 from libs.ids import Ids
@@ -148,17 +155,60 @@ async def test_a_predecessors_late_append_does_not_land(here: World) -> None:
 
 
 async def test_what_the_log_has_twice_is_handled_once(here: World) -> None:
-    """A relay that died between append and delete sends again."""
+    """In one batch, and long after: a relay that died between append and delete sends again."""
     db, log = await here.service(), here.log()
     make = Outbox(here.catalog, "/pq/test", Ids(SystemClock()), SystemClock())
-    records = [make.encode(event("k", value)) for value in range(3)]
+    records = [make.encode(event("k", value)) for value in range(4)]
     relay = await log.produce(uuid.uuid4())
-    await relay.append(records)
-    await relay.append([*records[1:], make.encode(event("k", 3))])
-    await relay.close()
+    await relay.append([*records[:2], *records[:3]])
     here.consumer(db, log)
-    await until_handled(db, 4)
-    assert await handled(db) == {"accounts/k": [0, 1, 2, 3]}
+    await until_handled(db, 3)
+    await relay.append([*records[1:], records[0]])
+    await relay.append([make.encode(event("k", 4))])
+    await relay.close()
+    await until_handled(db, 5)
+    assert await handled(db) == {"accounts/k": [0, 1, 2, 3, 4]}
+
+
+class Unlucky:
+    """A log whose first appends fail: before they land, and after."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.fates = ["before", "after", "before", "after"]
+
+    async def produce(self, source: uuid.UUID) -> Producer:
+        producer, fates = await self._log.produce(source), self.fates
+        append = producer.append
+
+        async def unlucky(records: Sequence[Record]) -> None:
+            fate = fates.pop() if fates else ""
+            if fate == "before":
+                raise LogUnavailableError("it did not land")
+            await append(records)
+            if fate == "after":
+                raise LogUnavailableError("it landed, but nobody knows")
+
+        producer.append = unlucky  # type: ignore[method-assign]
+        return producer
+
+
+async def test_an_append_that_fails_is_made_again(here: World) -> None:
+    """With everything after it, in order, whether it had landed or not."""
+    db, log = await here.service(), here.log()
+    unlucky = Unlucky(log)
+    relay = here.relay(db, unlucky)  # type: ignore[arg-type]
+    here.consumer(db, log)
+    for value in range(10):
+        await publish(db, event("k", value))
+        if value < 5:
+            await until_handled(db, value + 1)
+    await until_handled(db, 10)
+    assert unlucky.fates == []
+    assert await handled(db) == {"accounts/k": list(range(10))}
+    ends = await log.ranges([here.topic])
+    assert sum(found.end for found in ends.values()) > 10
+    assert relay.relaying
 
 
 async def test_headers_and_trace_come_along(here: World) -> None:

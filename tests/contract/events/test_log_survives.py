@@ -24,7 +24,8 @@ from tests.kafka.broker import JarBroker
 
 ACTOR = Path(__file__).with_name("actor.py")
 PUBLISHED = "create table published (key text primary key, value bigint not null)"
-KILLS = 8
+# Who is killed, in turn: the oldest of the role, which is the one at work.
+KILLS = ("relay", "consume", "relay", "produce", "relay", "consume", "relay", "relay")
 # What the tests' own queries meet while the server is away.
 AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 
@@ -42,13 +43,12 @@ class Processes:
         quiet = subprocess.DEVNULL
         self.running.append((role, subprocess.Popen(command, stdout=quiet, stderr=quiet)))
 
-    def kill(self, index: int) -> str:
-        """SIGKILL; answers the role."""
+    def kill(self, index: int) -> None:
+        """SIGKILL."""
         role, process = self.running.pop(index)
         assert process.poll() is None, f"{role} had ended by itself"
         process.kill()
         process.wait()
-        return role
 
     def kill_all(self, role: str | None = None) -> None:
         for index in reversed(range(len(self.running))):
@@ -96,11 +96,10 @@ async def test_killed_producers_relays_and_consumers_lose_nothing(
     db = await here.service()
     await db.execute(PUBLISHED)
     actors = processes(db.dsn)  # type: ignore[attr-defined]
-    roles = ["produce", "relay", "consume", "relay", "consume"]
-    for role in roles:
+    for role in ("produce", "relay", "consume", "relay", "consume"):
         actors.start(role)
     progress = 0
-    for number in range(KILLS):
+    for role in KILLS:
         # Kills fall into work: something was handled since the last one.
         async def moved(seen: int = progress) -> int:
             found: int = await db.fetchval("select count(*) from handled")
@@ -108,8 +107,8 @@ async def test_killed_producers_relays_and_consumers_lose_nothing(
 
         progress = await until(moved, deadline=60, what="work between kills")
         await asyncio.sleep(random.random() * 0.2)  # a random moment
-        index = number % len(actors.running)
-        actors.start(actors.kill(index))
+        actors.kill([running for running, _ in actors.running].index(role))
+        actors.start(role)
     actors.kill_all("produce")
     await until_quiet(db)
     assert len(await published(db)) == 12
