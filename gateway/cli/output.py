@@ -81,7 +81,11 @@ class Quiet(Output):
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would leave with 1; `run` knows better
+
     stream = sys.stderr if stderr else sys.stdout
     # A pipe has no width: lines must not be cut or folded at 80.
     width = None if stream.isatty() else 10_000
-    return Console(stderr=stderr, highlight=False, soft_wrap=not stream.isatty(), width=width)
+    return Plain(stderr=stderr, highlight=False, soft_wrap=not stream.isatty(), width=width)

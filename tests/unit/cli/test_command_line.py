@@ -72,3 +72,26 @@ def test_with_json_an_error_is_json_on_stderr_and_stdout_is_empty(tmp_path):
     done = pq("tail", "--json", PQ_HOME=str(tmp_path))
     assert done.stdout == ""
     assert json.loads(done.stderr)["error"]["reason"] == "not_running"
+
+
+@pytest.mark.parametrize("options", ["", "--json"])
+def test_a_reader_that_has_seen_enough_is_no_failure(options):
+    code = (
+        "import sys, typer\n"
+        "from gateway.cli.run import run_plain\n"
+        "def chatty(output):\n"
+        "    for number in range(100_000):\n"
+        "        output.line({'n': number})\n"
+        "        output.say('n', str(number))\n"
+        f"try:\n    run_plain(chatty, json={bool(options)})\n"
+        "except typer.Exit as end:\n    sys.exit(end.exit_code)\n"
+    )
+    script = f'{sys.executable} -c "$CODE" | head -1; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "CODE": code},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
