@@ -23,6 +23,12 @@ def test_it_is_the_same_in_every_run(market):
     assert list(demo.files(LAST, seed=1)) != market[0]
 
 
+def test_it_is_written_where_asked(market, tmp_path):
+    demo.main([str(tmp_path), str(LAST)])
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert written == {file.name: file.data for file in market[0]}
+
+
 def test_every_row_of_it_is_good(market):
     made, read = market
     assert not any(day.faults for day in read)
