@@ -159,14 +159,3 @@ def _csv(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> bytes:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-
-
-def main(arguments: list[str]) -> None:
-    """Writes the files into a folder, up to a day."""
-    folder, last = arguments
-    for file in files(date.fromisoformat(last)):
-        (Path(folder) / file.name).write_bytes(file.data)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
