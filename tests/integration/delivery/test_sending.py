@@ -262,6 +262,8 @@ async def test_an_attempt_under_way_at_a_deletion_may_succeed_and_is_not_repeate
     for endpoint in endpoints:
         async with world.db.transaction() as tx:
             await world.endpoints.delete(tx, account, endpoint, "")
+    await world.sweeps.run()
+    assert await world.db.fetchval("select count(*) from removals") == 0
     go_on.set()
     await until(lambda: _recorded(world, 2))
     await world.sweeps.run()

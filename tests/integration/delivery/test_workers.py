@@ -189,6 +189,32 @@ async def test_a_hanging_receiver_does_not_starve_a_healthy_one(world, receiver,
     assert len(receiver.at("/hangs")) == 16
 
 
+async def test_one_that_answered_well_and_then_hangs_holds_its_credit_and_no_more(
+    world, receiver, account
+):
+    receiver.paths["/turns"] = behave.in_turn(*[behave.answer(200)] * 30, behave.hang)
+    healthy = world.ids.uuid()
+    await world.endpoint(account, receiver.url("/turns"))
+    await world.endpoint(healthy, receiver.url("/well"))
+    sender = await world.sender(deadline=30.0, limits=Limits(slots=20, credit=16))
+    await world.tell(sender, *[world.fired(account) for _ in range(30)])
+    await world.settled(30)
+    await world.tell(sender, *[world.fired(account) for _ in range(200)])
+    await receiver.wait_for(46, "/turns")
+    await world.tell(sender, *[world.fired(healthy) for _ in range(100)])
+    await receiver.wait_for(100, "/well")
+    assert len(receiver.at("/turns")) == 46
+
+
+async def test_silence_counts_from_the_start_of_the_server(world):
+    """After a restart of the database every heartbeat looks old, and nobody is dead."""
+    await workers.register(world.db, world.ids.uuid(), "test")
+    await world.db.execute("update workers set heartbeat_time = now() - interval '1 year'")
+    day = 86400.0
+    async with world.db.transaction() as tx:
+        assert await workers.lock_dead(tx, day) == []
+
+
 async def test_slots_that_time_out_go_to_others_and_come_back_with_success(
     world, receiver, account
 ):
