@@ -24,6 +24,7 @@ from libs.local.cluster import (
     program,
 )
 from libs.local.ports import free_ports, is_free
+from libs.local.processes import end
 
 __all__ = ["FORGETFUL", "SETTINGS", "EmbeddedPostgres", "PostgresError"]
 
@@ -194,14 +195,8 @@ class EmbeddedPostgres:
         is the data folder for every process of PostgreSQL; no other process is touched. Call it
         while the folder is taken and no server of ours runs.
         """
-        left = _running_in(self.cluster.data)
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            if not left:
-                return
-            for process in left:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)
-            _, left = psutil.wait_procs(left, patience)
+        numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+        end(_running_in(self.cluster.data), numbers, patience)
 
     def _open_log(self) -> IO[bytes]:
         """The log to append to; its former content is set aside where it has grown long."""

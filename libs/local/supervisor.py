@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from libs.local.home import Home, HomeError, read_json, write_json
 from libs.local.layout import LOG_DATABASE, SERVICES, Wiring, module
 from libs.local.ports import free_ports, is_free
 from libs.local.postgres import EmbeddedPostgres, PostgresError
+from libs.local.processes import end
 
 READY_TIMEOUT = 120.0
 GRACE = 40.0
@@ -155,12 +157,8 @@ class Supervisor:
                 ours = name in SERVICES and module(name) in process.cmdline()
                 # Told in seconds since 1970 from a boot time that the clock's corrections move.
                 if ours and abs(process.create_time() - entry["created"]) < _SAME_START:
-                    process.terminate()
                     left.append(process)
-        _, stubborn = psutil.wait_procs(left, LEFT_BEHIND_GRACE)
-        for process in stubborn:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        end(left, (signal.SIGTERM, signal.SIGKILL), LEFT_BEHIND_GRACE)
 
 
 def listening(listen: str) -> str:

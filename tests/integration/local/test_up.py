@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from libs.local.layout import SERVICES, module
+from libs.local.processes import lives
 
 RUN = Path(__file__).with_name("up_stand_ins.py")
 DEADLINE = 40
@@ -81,7 +82,10 @@ def start(tmp_path_factory):
 
 
 def gone(processes, seconds=15):
-    return psutil.wait_procs(processes, seconds)[1] == []
+    ends = time.monotonic() + seconds
+    while any(map(lives, processes)) and time.monotonic() < ends:
+        time.sleep(0.02)
+    return not any(map(lives, processes))
 
 
 def test_it_starts_is_alone_on_its_home_and_ends_cleanly(start):
@@ -172,7 +176,7 @@ def test_a_start_ends_what_a_killed_one_left_and_nobody_else(start):
     document["market"] = {"pid": stranger.pid, "created": document["market"]["created"]}
     (up.home / "run/processes.json").write_text(json.dumps(document))
     try:
-        assert left.is_running()
+        assert lives(left)
         again = start().wait_for("ready")
         assert gone([left], 0)
         assert stranger.poll() is None
