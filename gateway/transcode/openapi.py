@@ -79,6 +79,7 @@ _HEADERS: Schema = {
     "X-Request-Id": {"description": "Names this request in logs.", "schema": _TEXT},
     "RateLimit": {"description": "What is left of the quota.", "schema": _TEXT},
     "RateLimit-Policy": {"description": "The quota.", "schema": _TEXT},
+    "PQ-Next-Page-Token": {"description": "The next page, of a list as CSV.", "schema": _TEXT},
     "ETag": {"description": "Names this form of the answer.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds until it is worth trying.", "schema": _TEXT},
 }
@@ -171,6 +172,8 @@ def _responses(schemas: Schemas, route: Route) -> Schema:
     shown = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if rpc.public_read:
         shown.append("ETag")
+    if rpc.item_field is not None:
+        shown.append("PQ-Next-Page-Token")
     responses: Schema = {
         "200": {"description": "Done.", "headers": _references(shown), "content": content}
     }
