@@ -95,17 +95,18 @@ class WebhookChannel:
             .streamed_read_buffer_limit(BODY_KEPT)
             .build_streamed()
         )
+        shown = str(address)
         try:
-            return await self._answered(request, str(address))
+            return await self._answered(request, shown)
         except RequestTimeoutError:
-            return Exchange(outcome.TIMEOUT, remote_address=str(address))
+            return Exchange(outcome.TIMEOUT, remote_address=shown)
         except NetworkError as error:
             code = _network_code(error)
             if code == outcome.CONNECT and url.address is None:
                 self._resolver.failed(url.host, url.port)
-            return Exchange(code, remote_address=str(address))
+            return Exchange(code, remote_address=shown)
         except RequestError:
-            return Exchange(outcome.DISCONNECTED, remote_address=str(address))
+            return Exchange(outcome.DISCONNECTED, remote_address=shown)
 
     async def _answered(self, request: StreamRequest, address: str) -> Exchange:
         async with request as response:

@@ -50,7 +50,9 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
     None where there is none, or it cannot be read; a time gone by is 0.
     """
-    text = (value or "").strip()
+    if value is None:
+        return None
+    text = value.strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
     try:
