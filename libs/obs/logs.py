@@ -31,6 +31,30 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 _QUIET = ("asyncio", "aiokafka", "grpc", "grpc._cython.cygrpc", "opentelemetry")
 
 
+# These say the same thing many times a second while a broker is away.
+_REPEATING = "aiokafka"
+_REPEAT_SECONDS = 30.0
+
+
+class Seldom(logging.Filter):
+    """Lets each statement of a library that repeats itself through once in a while."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(name)
+        self._seconds = seconds
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to let it through; records of others always are."""
+        if not super().filter(record):
+            return True
+        place = (record.pathname, record.lineno)
+        if record.created < self._said.get(place, float("-inf")) + self._seconds:
+            return False
+        self._said[place] = record.created
+        return True
+
+
 class JsonFormatter(logging.Formatter):
     """One line of JSON a record."""
 
@@ -96,6 +120,7 @@ def configure(
     resource = {"service.name": service, "service.version": version}
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainFormatter() if plain else JsonFormatter(resource))
+    handler.addFilter(Seldom(_REPEATING, _REPEAT_SECONDS))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     # Nothing here is read, and each costs every record.

@@ -96,3 +96,19 @@ def test_a_terminal_gets_a_line_for_eyes(stream):
     logs.configure("alerts", "1", stream=stream)
     logging.getLogger("x").info("hello", extra={"card": "c-1"})
     assert stream.getvalue().endswith("INFO  x: hello card=c-1\n")
+
+
+def test_a_library_that_repeats_itself_is_heard_once_in_a_while():
+    seldom = logs.Seldom("noisy", 30.0)
+
+    def said(name, line, at):
+        record = logging.LogRecord(name, logging.ERROR, "x.py", line, "again", None, None)
+        record.created = at
+        return seldom.filter(record)
+
+    assert [said("noisy.client", 1, at) for at in (0, 1, 29, 30, 31)] == [
+        *(True, False, False),
+        *(True, False),
+    ]
+    assert said("noisy.client", 2, 1)
+    assert all(said("ours", 1, at) for at in (0, 1))
