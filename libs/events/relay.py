@@ -30,6 +30,8 @@ BATCH_BYTES = 8 * 1_048_576
 # The low-water mark is moved so often; everything is looked at so often all the same, in seconds.
 MARK_EVERY = 1.0
 FULL_SCAN = 30.0
+# A log may forget an epoch that is never renewed (Kafka after seven days), and fence no longer.
+EPOCH = 12 * 3600.0
 
 # Idle polling, in seconds. Commits elsewhere reach us by NOTIFY; this is for when that fails.
 _POLL_FIRST, _POLL_LAST = 0.01, 0.25
@@ -183,6 +185,7 @@ class Relay:
                 producer = await self._log.produce(source)
                 self.error = ""
                 await self._pump(connection, producer)
+                continue
             except LogUnavailableError as error:
                 self._failed(error)
             finally:
@@ -196,9 +199,11 @@ class Relay:
             await connection.execute("select 1")
 
     async def _pump(self, connection: Session, producer: Producer) -> None:
+        """Sends until the epoch is old."""
         low, pause = LowWater(), _POLL_FIRST
-        mark_at = scan_at = time.monotonic()
-        while True:
+        now = mark_at = scan_at = time.monotonic()
+        ends = now + EPOCH
+        while now < ends:
             self._woken.clear()
             now, start = time.monotonic(), low.mark
             if now >= scan_at:

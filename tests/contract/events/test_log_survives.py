@@ -19,7 +19,16 @@ from libs.events import Broadcast
 from libs.local.postgres import EmbeddedPostgres
 from libs.testing.postgres import fresh_database
 from pq.accounts.v1.accounts_events_pb2 import AccountChanged
-from tests.contract.events.world import World, catalog, event, handled, publish, until, world
+from tests.contract.events.world import (
+    World,
+    catalog,
+    event,
+    handled,
+    publish,
+    until,
+    until_sent,
+    world,
+)
 from tests.kafka.broker import JarBroker
 
 ACTOR = Path(__file__).with_name("actor.py")
@@ -112,7 +121,7 @@ async def test_killed_producers_relays_and_consumers_lose_nothing(
     actors.kill_all("produce")
     await until_quiet(db)
     assert len(await published(db)) == 12
-    assert await db.fetchval("select count(*) from event_outbox") == 0
+    await until_sent(db)
 
 
 @pytest.fixture(params=["postgres", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -204,16 +213,15 @@ async def test_a_restart_of_the_broker_only_delays(
 
     await until(fresh)
     sent = 0
-    for _ in range(2):
-        await publish_when_possible(db, sent)
-        await until(up_to_date, what="handled before the kill")
-        kill()
-        await until(stale, what="the broadcast notices")
-        assert relay.task.done() is False  # type: ignore[attr-defined]
-        await restart()
-        sent += 1
     await publish_when_possible(db, sent)
-    await until(up_to_date, what="handled after the last restart")
+    await until(up_to_date, what="handled before the kill")
+    kill()
+    await until(stale, what="the broadcast notices")
+    assert relay.task.done() is False  # type: ignore[attr-defined]
+    await restart()
+    sent += 1
+    await publish_when_possible(db, sent)
+    await until(up_to_date, what="handled after the restart")
     await until(fresh, what="the broadcast is back")
 
     async def followed() -> bool:

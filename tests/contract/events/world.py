@@ -178,6 +178,15 @@ async def until(
         await asyncio.sleep(0.02)
 
 
+async def until_sent(db: Database) -> None:
+    """Waits until the outbox is empty: rows go a moment after they were handled."""
+
+    async def empty() -> bool:
+        return await db.fetchval("select count(*) from event_outbox") == 0
+
+    await until(empty, what="an empty outbox")
+
+
 async def until_handled(db: Database, expected: int, consumer: str = "test.one") -> None:
     """Waits until so many events were handled; more than that is a failure."""
 

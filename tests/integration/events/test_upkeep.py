@@ -15,7 +15,16 @@ from libs.ids import Ids
 from libs.local.postgres import EmbeddedPostgres
 from libs.testing.clock import START, FakeClock
 from libs.testing.postgres import fresh_database
-from tests.contract.events.world import World, catalog, event, publish, until, until_handled, world
+from tests.contract.events.world import (
+    World,
+    catalog,
+    event,
+    publish,
+    until,
+    until_handled,
+    until_sent,
+    world,
+)
 
 DAY = timedelta(days=1)
 
@@ -63,6 +72,7 @@ async def test_one_relay_works_and_the_other_takes_over(here: World) -> None:
     await until(took_over)
     await publish(db, event("k", 21))
     await until_handled(db, 22)
+    await until_sent(db)
     standing = await second.status()
     assert (standing.waiting, standing.relaying, standing.error) == (0, True, "")
 
