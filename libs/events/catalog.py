@@ -60,6 +60,8 @@ class Catalog:
     def __init__(self, specs: Iterable[EventSpec]) -> None:
         self.specs = tuple(sorted(specs, key=lambda spec: (spec.topic, spec.type)))
         self._by_type = {spec.type: spec for spec in self.specs}
+        if len(self._by_type) != len(self.specs):
+            raise CatalogError("an event type is there twice")
         for spec in self.specs:
             _check(spec)
         counts: dict[str, int] = {}
@@ -125,10 +127,14 @@ def _check(spec: EventSpec) -> None:
 
 def _event_modules(package: str) -> Iterator[Any]:
     # The generated package has no __init__ files, so pkgutil does not walk into it.
-    for folder in importlib.import_module(package).__path__:
-        for path in sorted(Path(folder).rglob("*_events_pb2.py")):
-            inner = path.relative_to(folder).with_suffix("").parts
-            yield importlib.import_module(".".join((package, *inner)))
+    # And it may be in two places of the path, installed and generated beside the sources.
+    names = {
+        ".".join((package, *path.relative_to(folder).with_suffix("").parts))
+        for folder in importlib.import_module(package).__path__
+        for path in Path(folder).rglob("*_events_pb2.py")
+    }
+    for name in sorted(names):
+        yield importlib.import_module(name)
 
 
 def _spec(descriptor: Descriptor) -> EventSpec | None:

@@ -55,6 +55,12 @@ def test_a_contract_that_cannot_be_is_refused(changes: dict[str, object], told: 
         Catalog([dataclasses.replace(SPEC, **changes)])  # type: ignore[arg-type]
 
 
+def test_a_type_that_is_there_twice_is_refused() -> None:
+    """Only one of them could be right."""
+    with pytest.raises(CatalogError, match="twice"):
+        Catalog([SPEC, dataclasses.replace(SPEC, topic="pq.other.v1")])
+
+
 def test_two_partition_counts_for_one_topic_are_refused() -> None:
     """They would disagree about where a key is."""
     other = EventSpec(SPEC.topic, "recipient", 8, AlertTriggered)
