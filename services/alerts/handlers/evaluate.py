@@ -85,11 +85,14 @@ def groups(news: Iterable[News], limit: int = GROUP) -> Iterator[list[News]]:
 
 async def _evaluate(tx: Tx, group: Sequence[News], now: datetime, tally: Tally) -> None:
     tally.changes += len(group)
+    await store.plan_for(tx, len(group))
     keys = await store.advance(
         tx, [Version(n.change.card, n.source, n.change.day, n.version) for n in group]
     )
     asked = [
-        Asked(at, key, *probe) for at, key in keys.items() for probe in probes(group[at].change)
+        Asked(at, key, int(kind), low, high)
+        for at, key in keys.items()
+        for kind, low, high in probes(group[at].change)
     ]
     found = await store.candidates(tx, asked) if asked else []
     tally.watched += len(keys)

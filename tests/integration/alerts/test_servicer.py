@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 
 import pytest
 
 from libs.api.wire import resource_name, stamp
 from libs.auth import ANONYMOUS
-from libs.errors import Kind
+from libs.errors import AppError, Kind
 from libs.testing import rpc
 from pq.alerts.v1 import alerts_pb2 as pb
 from services.alerts.domain.conditions import Condition
@@ -124,6 +125,15 @@ async def test_only_so_many_alerts_watch_at_a_time(alerts):
     await alerts.CreateAlert(create(above()))
     error = await refused(call(alerts, "ActivateAlert", made[0].name))
     assert error.reason == "too_many_alerts"
+
+
+async def test_the_limit_holds_when_all_come_at_once(alerts):
+    made = await asyncio.gather(
+        *(alerts.CreateAlert(create(above())) for _ in range(3 * MAX_ACTIVE)),
+        return_exceptions=True,
+    )
+    refusals = [answer.reason for answer in made if isinstance(answer, AppError)]
+    assert refusals == ["too_many_alerts"] * (2 * MAX_ACTIVE)
 
 
 async def test_pages_go_through_all_alerts_newest_first(place, owner, ids):
