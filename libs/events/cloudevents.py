@@ -46,22 +46,24 @@ def from_headers(
     headers: Iterable[tuple[str, bytes]],
 ) -> Record:
     """The inverse of `to_headers`. Raises MalformedRecordError, which names what is missing."""
-    found = {name: data.decode("utf-8", "replace") for name, data in headers}
+    found, rest = {}, {}
+    for name, data in headers:
+        text = data.decode("utf-8", "replace")
+        if name.startswith(PREFIX):
+            found[name] = text
+        elif name not in RESERVED:
+            rest[name] = text
     try:
         return Record(
-            id=UUID(found["ce_id"]),
-            topic=topic,
-            partition=partition,
-            key=(key or b"").decode(),
-            type=found["ce_type"],
-            time=datetime.fromisoformat(found["ce_time"]),
-            source=found["ce_source"],
-            payload=value or b"",
-            headers={
-                name: text
-                for name, text in found.items()
-                if not name.startswith(PREFIX) and name not in RESERVED
-            },
+            UUID(found["ce_id"]),
+            topic,
+            partition,
+            (key or b"").decode(),
+            found["ce_type"],
+            datetime.fromisoformat(found["ce_time"]),
+            found["ce_source"],
+            value or b"",
+            rest,
         )
     except KeyError as error:
         raise MalformedRecordError(f"no header {error.args[0]}") from None
