@@ -75,7 +75,8 @@ def main() -> int:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": sys.version}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_bytes(orjson.dumps({"machine": machine, "rows": documents}, option=2))
-    Console().print(table(rows))
+    # Where it is no terminal that says how wide it is, no figure is broken over lines.
+    Console(width=None if sys.stdout.isatty() else 200).print(table(rows))
     return 0 if all(row.met is not False for row in rows) else 1
 
 
