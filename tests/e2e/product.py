@@ -82,9 +82,10 @@ class Product:
         await self._reader
         return status
 
-    def kill_supervisor(self) -> None:
-        """The supervisor itself dies."""
-        self._process.kill()
+    @property
+    def supervisor_pid(self) -> int:
+        """The process of `pq up`."""
+        return self._process.pid
 
     def pids(self) -> dict[str, int]:
         """Which processes run now."""
