@@ -49,9 +49,10 @@ async def _unrest(product: Product) -> str:
     code, said = await run_pq(product, "doctor", "--json")
     if code != 0:
         return f"pq doctor: {code} {said[:2000]}"
-    lag = sum(int(p.get("lag", 0)) for p in _find(json.loads(said), "consumers"))
-    if lag:
-        return f"consumers are {lag} behind"
+    consumers = _find(json.loads(said), "consumers")
+    lag = sum(int(consumer["lag"]) for consumer in consumers)
+    if lag or not consumers:
+        return f"{len(consumers)} consumers are {lag} behind"
     pending = await _value(
         product, "delivery", f"select count(*) from deliveries where state = {PENDING}"
     )
