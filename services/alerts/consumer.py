@@ -90,7 +90,6 @@ def _tell(tally: Tally, seconds: float) -> None:
         "prices evaluated",
         extra={
             "changes": tally.changes,
-            "watched": tally.watched,
             "candidates": tally.candidates,
             "fired": tally.fired.total(),
             "seconds": round(seconds, 4),

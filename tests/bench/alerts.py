@@ -42,9 +42,9 @@ REPEATS = 3
 
 async def run(scale: int) -> list[Row]:
     """Seconds of one day."""
-    rows = await _on_a_server(f"alerts.day_{RULES}_rules", scale, scale * RULES, None)
+    rows = await _on_a_server("alerts.day", scale, scale * RULES, None)
     if scale == 1:
-        rows += await _on_a_server("alerts.day_1000000_rules", scale, MILLION, TARGET)
+        rows += await _on_a_server("alerts.day_of_a_million_rules", scale, MILLION, TARGET)
     return rows
 
 
@@ -75,7 +75,7 @@ async def _measure(dsn: str, row: Row, rules: int) -> list[Row]:
             fired.append(await db.fetchval("select count(*) from event_outbox") - sum(fired))
     finally:
         await db.close()
-    note = f"{rules:,} rules, {CHANGES:,} changes; {fired} firings in {_seconds(taken)} s"
+    note = f"{rules:,} rules, {CHANGES:,} changes; {fired[-1]:,} firings in {_seconds(taken)} s"
     return [replace(row, value=statistics.median(taken), note=note)]
 
 

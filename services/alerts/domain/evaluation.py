@@ -1,25 +1,20 @@
-"""When an alert fires: the definition, and the ranges that find its candidates in an index.
+"""When an alert fires: the definition.
 
-`decide` is the definition. `probes` turns a change into ranges over (kind, value) such that every
-rule which could fire, or whose state could change, lies in one of them; the store finds those by
-index, and `decide` has the last word on each. A kind of condition that no range can narrow would
-add a probe over its whole kind and nothing else.
+`decide` says it of one rule and one price change. The store finds, by set, every rule that a change
+could mean something to; `decide` has the last word on each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from services.alerts.domain.conditions import MAX_SCALED, WHOLE, Condition, Kind
-from services.alerts.domain.money import MAX_HUNDREDTHS
+from services.alerts.domain.conditions import Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A card's market price of one day, beside the one known before; prices are in hundredths.
 
     `price` is None where a correction took it away; `previous` and `previous_day` are None on a
@@ -35,8 +30,7 @@ class Change:
     corrects: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """On which day a percentage was last reached, and on which it was before that.
 
     Two days, because the newest day can be corrected: the one before must be known again then.
@@ -58,6 +52,9 @@ class Hold:
         return Hold(self.before) if self.day == day else self
 
 
+NEVER = Hold()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What decides about an alert, besides the price.
@@ -68,7 +65,7 @@ class Rule:
     condition: Condition
     active: bool = True
     snoozed_until: datetime | None = None
-    hold: Hold = Hold()
+    hold: Hold = NEVER
 
 
 class Outcome(Enum):
@@ -80,8 +77,7 @@ class Outcome(Enum):
     FIRES = "fires"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a change means for a rule, and the rule's state from then on."""
 
     outcome: Outcome
@@ -117,40 +113,3 @@ def decide(rule: Rule, change: Change, now: datetime) -> Decision:
 def _loud(rule: Rule, now: datetime) -> Outcome:
     snoozed = rule.snoozed_until is not None and now < rule.snoozed_until
     return Outcome.SNOOZED if snoozed else Outcome.FIRES
-
-
-class Probe(NamedTuple):
-    """Rules of one kind with `low` <= value <= `high`."""
-
-    kind: Kind
-    low: int
-    high: int
-
-
-def probes(change: Change) -> Iterator[Probe]:
-    """Where the rules are that `change` could mean something to."""
-    yield from (probe for probe in _levels(change) if probe.low <= probe.high)
-    if change.corrects:
-        # A rule that the wrong price had reached may not be reached any more.
-        yield from (Probe(kind, 1, MAX_SCALED) for kind in Kind if not kind.is_level)
-        return
-    if change.price is None or not change.previous:
-        return
-    moved = change.price - change.previous
-    # The greatest share that this move reaches: reached() solved for the value, without rounding.
-    most = min(abs(moved) * WHOLE // change.previous, MAX_SCALED)
-    if most:
-        yield Probe(Kind.MOVE, 1, most)
-        yield Probe(Kind.MOVE_UP if moved > 0 else Kind.MOVE_DOWN, 1, most)
-
-
-def _levels(change: Change) -> Iterator[Probe]:
-    price, previous = change.price, change.previous
-    if price is None:
-        return
-    if previous is None or price > previous:
-        low = 1 if previous is None else min(previous, MAX_HUNDREDTHS) + 1
-        yield Probe(Kind.PRICE_ABOVE, low, min(price, MAX_HUNDREDTHS))
-    if previous is None or price < previous:
-        high = MAX_HUNDREDTHS if previous is None else min(previous - 1, MAX_HUNDREDTHS)
-        yield Probe(Kind.PRICE_BELOW, min(price, MAX_HUNDREDTHS + 1), high)

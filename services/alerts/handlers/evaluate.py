@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.db import Tx
 from libs.ids import derive
 from services.alerts.domain.alerts import Firing
-from services.alerts.domain.evaluation import Change, Hold, Outcome, decide, probes
+from services.alerts.domain.evaluation import Change, Hold, Outcome, decide
 from services.alerts.domain.reasons import reason
 from services.alerts.handlers.announce import triggered
 from services.alerts.store import evaluation as store
-from services.alerts.store.evaluation import Asked, Candidate, Version
+from services.alerts.store.evaluation import Candidate, Priced
 
 # So many changes go into one round of statements: it bounds the memory and the time of each.
 GROUP = 16_384
@@ -24,8 +25,7 @@ GROUP = 16_384
 _TURN = 500
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """A price change with where it came from."""
 
     change: Change
@@ -40,7 +40,6 @@ class Tally:
     """What came of a batch; `fired` counts by the public kind of condition."""
 
     changes: int = 0
-    watched: int = 0
     candidates: int = 0
     fired: Counter[str] = field(default_factory=Counter)
 
@@ -67,35 +66,28 @@ async def evaluate(tx: Tx, news: Iterable[News], now: datetime) -> Tally:
 
 
 def groups(news: Iterable[News], limit: int = GROUP) -> Iterator[list[News]]:
-    """Cuts changes, in order, so that a card occurs at most once in each group.
+    """Cuts changes into groups in which a card occurs at most once, its changes in order.
 
-    A card's later day must see what its earlier day left behind; different cards are independent.
+    A card's later day must see what its earlier day left behind; different cards are independent,
+    so that the first group takes the first change of each card, and so on.
     """
-    group: list[News] = []
-    cards: set[str] = set()
+    rounds: list[list[News]] = []
+    seen: Counter[str] = Counter()
     for item in news:
-        if item.change.card in cards or len(group) >= limit:
-            yield group
-            group, cards = [], set()
-        group.append(item)
-        cards.add(item.change.card)
-    if group:
-        yield group
+        turn = seen[item.change.card]
+        seen[item.change.card] += 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(item)
+    for group in rounds:
+        for start in range(0, len(group), limit):
+            yield group[start : start + limit]
 
 
 async def _evaluate(tx: Tx, group: Sequence[News], now: datetime, tally: Tally) -> None:
-    tally.changes += len(group)
     await store.plan_for(tx, len(group))
-    keys = await store.advance(
-        tx, [Version(n.change.card, n.source, n.change.day, n.version) for n in group]
-    )
-    asked = [
-        Asked(at, key, int(kind), low, high)
-        for at, key in keys.items()
-        for kind, low, high in probes(group[at].change)
-    ]
-    found = await store.candidates(tx, asked) if asked else []
-    tally.watched += len(keys)
+    found = await store.candidates(tx, [_priced(item) for item in group])
+    tally.changes += len(group)
     tally.candidates += len(found)
     holds: dict[UUID, Hold] = {}
     loud: dict[UUID, tuple[Candidate, News, Firing]] = {}
@@ -126,6 +118,19 @@ async def _announce(tx: Tx, loud: dict[UUID, tuple[Candidate, News, Firing]], ta
             event = triggered(candidate, item.change, firing, item.accept_time)
             tx.publish(event, id=event_id(alert, firing.day))
             tally.fired[event.kind] += 1
+
+
+def _priced(item: News) -> Priced:
+    change = item.change
+    return Priced(
+        change.card,
+        item.source,
+        change.day,
+        item.version,
+        change.price,
+        change.previous,
+        change.corrects,
+    )
 
 
 def _firing(candidate: Candidate, item: News, now: datetime) -> Firing:

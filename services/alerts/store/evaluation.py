@@ -7,32 +7,34 @@ committed is in the index that the next statement reads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from libs.db import Reader, Tx
+from libs.db import Tx
 from services.alerts.domain.alerts import Firing
-from services.alerts.domain.conditions import Condition, Kind
+from services.alerts.domain.conditions import MAX_SCALED, WHOLE, Condition, Kind
 from services.alerts.domain.evaluation import Hold, Rule
+from services.alerts.domain.money import MAX_HUNDREDTHS
 
 LARGE = 1000
 
 
-class Version(NamedTuple):
-    """Which price a card is at: whose, of which day, in which version of that day."""
+class Priced(NamedTuple):
+    """A card's price, as far as finding rules needs it; prices are in hundredths."""
 
     card: str
     source: str
     day: date
     version: int
+    price: int | None
+    previous: int | None
+    corrects: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A rule that a change may mean something to, with what its announcement needs.
 
     `at` is the place of the change in the list that was asked about. Prices that were accepted
@@ -58,49 +60,56 @@ async def plan_for(tx: Tx, changes: int) -> None:
         await tx.execute("set local plan_cache_mode = force_custom_plan")
 
 
-async def advance(tx: Tx, versions: Sequence[Version]) -> dict[int, int]:
-    """Notes that cards are at these prices: {place in `versions`: the card's key}.
+# The cards move to their new prices: those that are watched, and not past that day and version
+# already. A message can come late, when a dead letter is handled again.
+_MOVED = """
+update watched_cards c set source = x.source, day = x.day, version = x.version
+from unnest($1::text[], $2::text[], $3::date[], $4::int[], $5::bigint[], $6::bigint[], $7::bool[])
+    with ordinality x (name, source, day, version, price, previous, corrects, at)
+where c.name = x.name and (c.day is null or c.source is distinct from x.source
+    or (x.day, x.version) >= (c.day, c.version))
+returning x.at, c.id as card, x.price, x.previous, x.corrects
+"""
 
-    Left out are cards that nobody watches, and those that are past that day or version already: a
-    message can come late, when a dead letter is handled again. Each card occurs once.
+# The greatest share that a move reaches: Condition.reached() solved for its value, without
+# rounding. A correction takes all, for a rule that the wrong price reached may not be reached now.
+_REACH = f"""
+select *, case when corrects then {MAX_SCALED}
+    when previous > 0 and price <> previous
+    then least(div(abs(price - previous)::numeric * {WHOLE}, previous), {MAX_SCALED})::int
+    end as most
+from moved
+"""
+
+# Each change is a few ranges of the rule index. The lateral read of alerts cannot be flattened:
+# one descent of the index a range, whatever the planner believes about the number of rules.
+_CANDIDATES = f"""
+with moved as ({_MOVED}), reach as materialized ({_REACH})
+select r.at, a.id, a.account, a.kind, a.value, a.currency, a.note, a.deliver_within, a.watch_time,
+    a.snooze_time, h.day as hold_day, h.before as hold_before
+from reach r
+cross join lateral (values
+    ({Kind.PRICE_ABOVE:d}, coalesce(r.previous, 0) + 1, r.price),
+    ({Kind.PRICE_BELOW:d}, r.price, coalesce(r.previous - 1, {MAX_HUNDREDTHS})),
+    ({Kind.MOVE:d}, 1, r.most),
+    ({Kind.MOVE_UP:d}, 1, case when r.corrects or r.price > r.previous then r.most end),
+    ({Kind.MOVE_DOWN:d}, 1, case when r.corrects or r.price < r.previous then r.most end)
+) p (kind, low, high)
+cross join lateral (
+    select * from alerts a where p.low <= p.high
+    and a.active and a.card = r.card and a.kind = p.kind and a.value between p.low and p.high
+    offset 0
+) a
+left join holds h on h.alert = a.id
+"""
+
+
+async def candidates(tx: Tx, priced: Sequence[Priced]) -> list[Candidate]:
+    """Moves cards to these prices, and answers the active rules that this may mean something to.
+
+    Each card occurs once. Left out are cards that nobody watches, and prices older than a card's.
     """
-    rows = await tx.fetch(
-        "update watched_cards c set source = x.source, day = x.day, version = x.version"
-        " from unnest($1::text[], $2::text[], $3::date[], $4::int[])"
-        " with ordinality x (name, source, day, version, at)"
-        " where c.name = x.name and (c.day is null or c.source is distinct from x.source"
-        " or (x.day, x.version) >= (c.day, c.version))"
-        " returning x.at, c.id",
-        *zip(*versions, strict=True),
-    )
-    return {row["at"] - 1: row["id"] for row in rows}
-
-
-class Asked(NamedTuple):
-    """A range of one card's rules; `at` is the place of the change in its list."""
-
-    at: int
-    card: int
-    kind: int
-    low: int
-    high: int
-
-
-async def candidates(reader: Reader, asked: Sequence[Asked]) -> list[Candidate]:
-    """The active rules in these ranges."""
-    rows = await reader.fetch(
-        "select p.at, a.id, a.account, a.kind, a.value, a.currency, a.note, a.deliver_within,"
-        " a.watch_time, a.snooze_time, h.day as hold_day, h.before as hold_before"
-        " from unnest($1::text::int[], $2::text::int[], $3::text::smallint[], $4::text::int[],"
-        " $5::text::int[])"
-        " p (at, card, kind, low, high)"
-        # A lateral read that cannot be flattened: one descent of the index a range, whatever the
-        # planner believes about the number of rules.
-        " cross join lateral (select * from alerts a where a.active and a.card = p.card"
-        " and a.kind = p.kind and a.value between p.low and p.high offset 0) a"
-        " left join holds h on h.alert = a.id",
-        *map(_literal, zip(*asked, strict=True)),
-    )
+    rows = await tx.fetch(_CANDIDATES, *zip(*priced, strict=True))
     return [_candidate(row) for row in rows]
 
 
@@ -141,16 +150,11 @@ async def save_holds(tx: Tx, holds: Mapping[UUID, Hold]) -> None:
     )
 
 
-def _literal(numbers: Sequence[int]) -> str:
-    """An array as text: asyncpg takes ten times as long to encode it, in the event loop."""
-    return "{" + ",".join(map(str, numbers)) + "}"
-
-
 def _candidate(row: asyncpg.Record) -> Candidate:
     condition = Condition(Kind(row["kind"]), row["value"], row["currency"])
     hold = Hold(row["hold_day"], row["hold_before"])
     return Candidate(
-        at=row["at"],
+        at=row["at"] - 1,
         alert=row["id"],
         account=row["account"],
         note=row["note"],

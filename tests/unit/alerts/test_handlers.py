@@ -27,8 +27,8 @@ def test_a_card_is_in_a_group_once_and_order_is_kept():
     items = [news("a", 1), news("b", 1), news("a", 2), news("c", 1), news("a", 3)]
     cut = list(groups(items))
     assert [[(n.change.card, n.change.day.day) for n in group] for group in cut] == [
-        [("a", 1), ("b", 1)],
-        [("a", 2), ("c", 1)],
+        [("a", 1), ("b", 1), ("c", 1)],
+        [("a", 2)],
         [("a", 3)],
     ]
 
