@@ -55,7 +55,7 @@ async def set_the_scene(
     """Imports the first day, then signs people up, each with an endpoint and alerts."""
     dice = random.Random(seed)
     products = list(range(1000, 1000 + cards))
-    scene = Scene(walk(seed, products, calendar(date(2025, 1, 1), days)))
+    scene = Scene(walk(seed, products, calendar(date(2001, 1, 1), days)))
     first, rows = scene.days[0]
     await importer.send(first, csv_of(first, rows))
     known = [product for product, cents in rows.items() if cents is not None]

@@ -133,6 +133,14 @@ class RefusedError(AssertionError):
     """The product answered, and the answer was no."""
 
 
+async def eventually(condition: Callable[[], bool], timeout: float) -> None:
+    """Waits until a condition that tells nobody of its change holds."""
+    ends = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
 async def patiently(
     attempt: Callable[[], Awaitable[Any]], timeout: float = 90, pause: float = 0.1
 ) -> Any:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.e2e.market import Scene, import_days, set_the_scene
-from tests.e2e.product import Importer, csv_of, running
+from tests.e2e.product import Importer, Product, csv_of, eventually, running
 from tests.e2e.receiver import Receiver
 from tests.e2e.witnesses import until_quiet
 from tests.kafka.fixtures import mortal_broker  # noqa: F401 # a fixture
@@ -76,17 +76,25 @@ async def test_sigterm_under_load_loses_nothing_and_repeats_nothing(tmp_path: Pa
     async with running(tmp_path / "home") as product, Receiver() as receiver:
         importer = Importer(product)
         scene = await set_the_scene(product, importer, receiver.port, seed=13, alerts=150)
-        for number, victim in enumerate(
-            ["delivery", "alerts", "market", "delivery", "delivery"], 1
-        ):
+        victims = ["delivery", "alerts", "market", "delivery", "delivery"]
+        for number, victim in enumerate(victims, 1):
+            before = len(receiver.arrivals)
             await import_days(scene, importer, [number])
-            await receiver.until(lambda: receiver.ids != set(), timeout=30)
-            assert product.signal(victim, signal.SIGTERM)
+            # Some have arrived, and more are on their way.
+            assert await receiver.until(lambda: len(receiver.arrivals) > before, timeout=30)  # noqa: B023 # at once
+            await asked_to_stop(product, victim)
         await import_days(scene, importer, [6])
         await settle(receiver, scene, 7)
         await until_quiet(product, timeout=60)
         ids = [arrival.id for arrival in receiver.arrivals]
         assert len(ids) == len(set(ids)), f"{len(ids) - len(set(ids))} were sent twice"
+
+
+async def asked_to_stop(product: Product, victim: str) -> None:
+    """SIGTERM, and waits for the successor: a second signal would end the process at once."""
+    pid = product.pids()[victim]
+    assert product.signal(victim, signal.SIGTERM)
+    await eventually(lambda: product.pids().get(victim, pid) != pid, timeout=60)
 
 
 @pytest.fixture
