@@ -30,6 +30,7 @@ KILLS = int(os.environ.get("PQ_CHAOS_KILLS", "8"))
 # The same prices, wishes and victims in every run; when exactly a kill strikes is never the same.
 SEED = int(os.environ.get("PQ_CHAOS_SEED", "20250601"))
 SERVICES = ["market", "alerts", "delivery", "gateway", "postgres"]
+PEACEFUL = 3
 # An attempt may begin this long before its outcome is written.
 ATTEMPT_DEADLINE = 15.0
 
@@ -51,14 +52,14 @@ def misbehave(_path: str, webhook_id: str, seen: int) -> int:
 
 async def import_while(raging: asyncio.Task[None], scene: Scene, importer: Importer) -> int:
     """Imports day after day until the killing ends; answers how many days were accepted."""
-    number = 1
-    while number < len(scene.days) and not raging.done():
+    number, last = 1, len(scene.days) - PEACEFUL
+    while number < last and not raging.done():
         await import_days(scene, importer, [number])
         number += 1
     await raging
     # Some days more, in peace, for what a kill broke must work again.
-    await import_days(scene, importer, range(number, number + 3))
-    return number + 3
+    await import_days(scene, importer, range(number, number + PEACEFUL))
+    return number + PEACEFUL
 
 
 async def test_kills(tmp_path: Path, broker) -> None:
