@@ -80,11 +80,10 @@ class TokenServicer(accounts_pb2_grpc.TokenServiceServicer):
         )
         before = UUID(str(page.cursor[0])) if page.cursor else None
         found = await self._accounts.list_tokens(owner, before, page.size + 1)
-        shown = found[: page.size]
-        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
         return pb.ListTokensResponse(
             tokens=[token_pb(token) for token in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
 
     async def RevokeToken(self, request: pb.RevokeTokenRequest, _context: Any) -> pb.Token:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import orjson
 
 from libs.clock import Clock
 from libs.errors import AppError, Kind, Violation, invalid
 
+T = TypeVar("T")
 Cursor: TypeAlias = Sequence[str | int | None]
 LIFETIME = timedelta(days=3)
 MAX_PAGE_SIZE = 1000
@@ -80,6 +81,17 @@ class PageTokens:
     def next(self, page: Page, cursor: Cursor | None) -> str:
         """The token after `page`; empty where `cursor` is None, for the last page."""
         return "" if cursor is None else self.encode(cursor, page.bind)
+
+    def cut(
+        self, page: Page, found: Sequence[T], cursor: Callable[[T], Cursor]
+    ) -> tuple[Sequence[T], str]:
+        """The rows to show, and the next page's token.
+
+        `found` was asked for one row more than the page has: that one tells whether there is more.
+        """
+        shown = found[: page.size]
+        more = len(found) > page.size
+        return shown, self.next(page, cursor(shown[-1]) if more else None)
 
     def _open(self, token: str, bind: str) -> bytes:
         try:

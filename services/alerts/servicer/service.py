@@ -68,11 +68,10 @@ class AlertServicer(alerts_pb2_grpc.AlertServiceServicer):
         )
         before = UUID(str(page.cursor[0])) if page.cursor else None
         found = await self._alerts.page(self._db, account, where, before, page.size + 1)
-        shown = found[: page.size]
-        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
         return pb.ListAlertsResponse(
             alerts=[alert_pb(alert) for alert in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
 
     async def DeactivateAlert(self, request: pb.DeactivateAlertRequest, _context: Any) -> pb.Alert:
@@ -110,11 +109,10 @@ class AlertServicer(alerts_pb2_grpc.AlertServiceServicer):
         )
         before = date.fromisoformat(str(page.cursor[0])) if page.cursor else None
         found = await self._alerts.firings(self._db, account, parent, before, page.size + 1)
-        shown = found[: page.size]
-        cursor = [shown[-1].day.isoformat()] if len(found) > page.size else None
+        shown, token = self._page_tokens.cut(page, found, lambda last: [last.day.isoformat()])
         return pb.ListFiringsResponse(
             firings=[firing_pb(firing) for firing in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
 
     async def _once(

@@ -88,11 +88,10 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
         where = filters.parse(request.filter, _LIST_COLUMNS, first=4)
         before = UUID(str(page.cursor[0])) if page.cursor else None
         found = await self._endpoints.list(who, where, before, page.size + 1)
-        shown = found[: page.size]
-        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
         return pb.ListEndpointsResponse(
             endpoints=[endpoint_pb(endpoint) for endpoint in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, _context: Any) -> Empty:

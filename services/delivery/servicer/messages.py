@@ -53,12 +53,11 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
         where = filters.parse(request.filter, _LIST_COLUMNS, first=4)
         before = UUID(str(page.cursor[0])) if page.cursor else None
         found = await messages.list_page(self._db, who, where, before, page.size + 1)
-        shown = found[: page.size]
+        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
         deliveries = await messages.deliveries(self._db, [message.id for message in shown])
-        cursor = [str(shown[-1].id)] if len(found) > page.size else None
         return pb.ListMessagesResponse(
             messages=[message_pb(message, deliveries[message.id]) for message in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
 
     async def ListAttempts(
@@ -77,9 +76,8 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
         )
         after = UUID(str(page.cursor[0])) if page.cursor else None
         found = await messages.attempts(self._db, id, after, page.size + 1)
-        shown = found[: page.size]
-        cursor = [str(shown[-1].id)] if len(found) > page.size else None
+        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
         return pb.ListAttemptsResponse(
             attempts=[attempt_pb(attempt) for attempt in shown],
-            next_page_token=self._page_tokens.next(page, cursor),
+            next_page_token=token,
         )
