@@ -7,12 +7,12 @@ same ids, in the same place of an index.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from hashlib import sha256
 from uuid import UUID
 
+from libs import entropy
 from libs.clock import Clock
 from libs.errors import invalid
 
@@ -26,7 +26,7 @@ _VARIANT = 0b10 << 62
 class Ids:
     """Makes ids; in one process each is greater than the one before."""
 
-    def __init__(self, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, clock: Clock, random: Callable[[int], bytes] = entropy.shared) -> None:
         self._clock = clock
         self._random = random
         self._last = 0

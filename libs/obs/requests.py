@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextvars import ContextVar
+
+from libs import entropy
 
 HEADER = "x-request-id"
 _FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -24,7 +25,7 @@ def set_request_id(value: str) -> None:
 def new_request_id() -> str:
     """A fresh one: "req_" and 128 random bits in hex. It names a request and nothing else, so it is
     no time-ordered id and needs no clock."""
-    return f"req_{os.urandom(16).hex()}"
+    return f"req_{entropy.shared(16).hex()}"
 
 
 def accept_request_id(offered: str | None) -> str:
