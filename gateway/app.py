@@ -100,4 +100,9 @@ def _backends(rt: Runtime, config: Config, accounts: Accounts) -> Mapping[str, B
         "pq.alerts.v1.AlertService": alerts,
         "pq.delivery.v1.EndpointService": delivery,
         "pq.delivery.v1.MessageService": delivery,
+        "pq.delivery.v1.EmailAddressService": delivery,
+        "pq.delivery.v1.EmailLinkService": delivery,
+        "pq.delivery.v1.SuppressionService": delivery,
+        "pq.delivery.v1.ProviderService": delivery,
+        "pq.delivery.v1.MailService": delivery,
     }

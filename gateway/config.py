@@ -78,6 +78,14 @@ class Config(ServiceConfig):
         parse=_quota,
     )
 
+    limit_callbacks: str = field(
+        "PQ_GATEWAY_LIMIT_CALLBACKS",
+        "6000/60",
+        help="reports by mail providers, and answers to links in e-mail, from an address:"
+        " requests/seconds",
+        parse=_quota,
+    )
+
     def policies(self) -> Policies:
         """The quotas together."""
         return Policies(
@@ -86,4 +94,5 @@ class Config(ServiceConfig):
             writes=parse_policy(self.limit_writes, "writes"),
             signups=parse_policy(self.limit_signups, "signups"),
             operators=parse_policy(self.limit_operators, "operators"),
+            callbacks=parse_policy(self.limit_callbacks, "callbacks"),
         )

@@ -23,14 +23,20 @@ class BodyReader:
         self._max_size = max_size
         self._timeout = timeout
 
-    async def read(self, exchange: Exchange, wire: Wire, *, wanted: bool) -> bytes:
-        """The body, b"" where there is none. Raises HttpError (408, 411, 413, 415)."""
+    async def read(
+        self, exchange: Exchange, wire: Wire, *, wanted: bool, raw: bool = False
+    ) -> bytes:
+        """The body, b"" where there is none; a `raw` one may be of any type.
+
+        Raises HttpError (408, 411, 413, 415).
+        """
         size = self._declared(exchange)
         if size == 0:
             return b""
         if not wanted:
             raise invalid("body", "is not taken here", "body_not_taken")
-        content.check_json(exchange.headers.get("content-type"))
+        if not raw:
+            content.check_json(exchange.headers.get("content-type"))
         if exchange.headers.get("content-encoding") not in (None, "identity"):
             raise HttpError(415, "unsupported_encoding", "a body must not be compressed")
         try:

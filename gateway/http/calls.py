@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 
 from gateway.http import content
@@ -17,6 +18,7 @@ from gateway.http.csv import Table
 from gateway.http.exchange import Exchange, Headers, Reply, Wire
 from gateway.http.gate import Gate
 from gateway.transcode.descriptors import kind_of_message
+from gateway.transcode.raw import RawBody
 from gateway.transcode.transcoder import Operation
 from libs.obs import tracing
 
@@ -27,6 +29,17 @@ PUBLIC_HEADERS: Headers = [
     ("vary", "accept, accept-encoding"),
 ]
 PRIVATE_HEADERS: Headers = [*JSON_HEADERS, ("cache-control", "no-store")]
+# Documents may come from links that hold a token: nothing of them is kept, or told to others, and
+# nothing in them runs.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'"
+)
+RAW_HEADERS: Headers = [
+    ("cache-control", "no-store"),
+    ("content-security-policy", _POLICY),
+    ("referrer-policy", "no-referrer"),
+]
 CSV_HEADERS: Headers = [
     ("content-type", "text/csv; charset=utf-8; header=present"),
     ("cache-control", "no-store"),
@@ -79,7 +92,9 @@ class Calls:
         """The answer to a routed request. Raises AppError."""
         exchange.route = operation.route.binding.template
         listed = operation.write_item is not None
-        form = content.choose_type(exchange.headers.get("accept"), csv=listed)
+        form = ""
+        if not operation.rpc.answers_raw:
+            form = content.choose_type(exchange.headers.get("accept"), csv=listed)
         identity = await self._gate.enter(exchange, operation.rpc)
         parent = tracing.parse(
             exchange.headers.get("traceparent"), exchange.headers.get("tracestate")
@@ -93,6 +108,8 @@ class Calls:
             if operation.rpc.public_read:
                 return _serve(exchange, await self._read(exchange, call))
             data = await self._send(call)
+            if operation.rpc.answers_raw:
+                return _document(HttpBody.FromString(data))
             return _fresh(exchange, operation.encode(data))
 
     async def _decode(
@@ -103,10 +120,22 @@ class Calls:
         path: dict[str, str],
         identity: Identity,
     ) -> Call:
-        body = await self._body.read(exchange, wire, wanted=bool(operation.body))
-        key = exchange.headers.get("idempotency-key")
-        request = operation.decode(path, exchange.query, body, key)
+        raw = operation.raw is not None
+        body = await self._body.read(exchange, wire, wanted=bool(operation.body), raw=raw)
+        if raw:
+            whole = self._raw(exchange, body)
+            request = operation.decode_raw(path, exchange.query, whole)
+        else:
+            key = exchange.headers.get("idempotency-key")
+            request = operation.decode(path, exchange.query, body, key)
         return Call(operation, request, Context(identity, exchange.request_id, self._timeout))
+
+    def _raw(self, exchange: Exchange, body: bytes) -> RawBody:
+        headers = exchange.headers
+        names = set(headers.keys())
+        given = {name: ", ".join(headers.get_all(name)) for name in names}
+        client = self._gate.client_of(exchange)
+        return RawBody(body, given.get("content-type", ""), given, client)
 
     async def _send(self, call: Call) -> bytes:
         return await self._backends.call(call.operation.rpc, call.request, call.context)
@@ -181,6 +210,12 @@ def _serve(exchange: Exchange, entry: Entry) -> Reply:
         kept = [h for h in headers if h[0] not in ("content-type", "content-encoding")]
         return Reply(304, kept)
     return Reply(200, headers, body)
+
+
+def _document(body: HttpBody) -> Reply:
+    """A document of the service's own."""
+    kind = body.content_type or "application/octet-stream"
+    return Reply(200, [("content-type", kind), *RAW_HEADERS], body.data)
 
 
 def _fresh(exchange: Exchange, body: bytes) -> Reply:

@@ -21,9 +21,12 @@ class Policies:
     writes: Policy
     signups: Policy
     operators: Policy
+    callbacks: Policy
 
     def of(self, rpc: Rpc, kind: CallerKind) -> Policy:
         """What a call counts against."""
+        if rpc.is_callback:
+            return self.callbacks
         if rpc.rule.read_only:
             return self.of_read(kind)
         if kind is CallerKind.ANONYMOUS:
@@ -59,7 +62,7 @@ class Gate:
         """
         authorization = exchange.headers.get("authorization")
         identity = NOBODY
-        if authorization is not None:
+        if authorization is not None and not (rpc is not None and rpc.is_callback):
             identity = await self._identify(exchange, authorization)
         kind = identity.caller.kind
         policy = self._policies.of(rpc, kind) if rpc else self._policies.of_read(kind)

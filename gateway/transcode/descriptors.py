@@ -18,6 +18,7 @@ from libs.auth.rules import Rule, rule_of
 OUTPUT_ONLY = field_behavior_pb2.OUTPUT_ONLY
 REQUIRED = field_behavior_pb2.REQUIRED
 IMMUTABLE = field_behavior_pb2.IMMUTABLE
+HTTP_BODY = "google.api.HttpBody"
 
 
 class ContractError(Exception):
@@ -59,8 +60,28 @@ class Rpc:
         """True where everybody gets the same answer and nothing changes by asking."""
         rule = self.rule
         return bool(
-            rule.anonymous and rule.read_only and "GET" in {b.method for b in self.bindings}
+            rule.anonymous
+            and rule.read_only
+            and "GET" in {b.method for b in self.bindings}
+            and not self.answers_raw
         )
+
+    @property
+    def answers_raw(self) -> bool:
+        """True where the answer is a document of its own type, not JSON."""
+        return descriptor_of(self.output).full_name == HTTP_BODY
+
+    @property
+    def is_callback(self) -> bool:
+        """True where a stranger's machine reports in its own form, and the service verifies it.
+
+        What such a caller sends as Authorization is no token of ours.
+        """
+        rule = self.rule
+        if not rule.anonymous or rule.account or rule.roles or rule.service or rule.read_only:
+            return False
+        kinds = (f.message_type for f in descriptor_of(self.input).fields)
+        return any(kind is not None and kind.full_name == HTTP_BODY for kind in kinds)
 
     @property
     def item_field(self) -> FieldDescriptor | None:

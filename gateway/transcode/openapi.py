@@ -16,6 +16,7 @@ from gateway.transcode.descriptors import (
     descriptor_of,
     kind_of_message,
 )
+from gateway.transcode.raw import reader
 from gateway.transcode.routes import Route, RouteTable
 from gateway.transcode.schemas import Schema, Schemas
 
@@ -75,6 +76,8 @@ PROBLEM_SCHEMA: Schema = {
     },
     "additionalProperties": False,
 }
+# Of any type, whatever its sender makes.
+_RAW: Schema = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _HEADERS: Schema = {
     "X-Request-Id": {"description": "Names this request in logs.", "schema": _TEXT},
     "RateLimit": {"description": "What is left of the quota.", "schema": _TEXT},
@@ -149,11 +152,14 @@ def _operation(contract: Contract, schemas: Schemas, route: Route, names: list[s
         needed = any(REQUIRED in behaviors(f) for f in request.fields if f.name not in bound)
         operation["requestBody"] = _body(schema, required=needed)
     else:
-        if binding.body:
+        raw = reader(rpc, binding.body)
+        if raw is not None:
+            operation["requestBody"] = {"required": False, "content": _RAW}
+        elif binding.body:
             field = request.fields_by_name[binding.body]
             schema = schemas.request(kind_of_message(field))
             operation["requestBody"] = _body(schema, required=REQUIRED in behaviors(field))
-        taken = bound | {binding.body}
+        taken = bound | {binding.body} | (raw.bound if raw is not None else frozenset())
         operation["parameters"] += _query(contract, schemas, request, taken)
     if "request_id" in request.fields_by_name:
         operation["parameters"].append(_KEY)
@@ -166,7 +172,10 @@ def _body(schema: Schema, *, required: bool) -> Schema:
 
 def _responses(schemas: Schemas, route: Route) -> Schema:
     rpc = route.rpc
-    content: Schema = {"application/json": {"schema": schemas.answer(descriptor_of(rpc.output))}}
+    content: Schema = {"*/*": {"schema": {}}}
+    if not rpc.answers_raw:
+        answer = schemas.answer(descriptor_of(rpc.output))
+        content = {"application/json": {"schema": answer}}
     if rpc.item_field is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
     shown = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
-from gateway.transcode import query, strict_json
+from gateway.transcode import query, raw, strict_json
 from gateway.transcode.descriptors import descriptor_of, kind_of_message
+from gateway.transcode.raw import RawBody
 from gateway.transcode.read import Faults, Readers
 from gateway.transcode.routes import Route, RouteTable
 from gateway.transcode.scalars import Refused, read_string
@@ -26,16 +27,21 @@ class Operation:
         self.method = route.binding.method
         self.body = route.binding.body
         self.takes_key = "request_id" in route.rpc.input.DESCRIPTOR.fields_by_name
-        self.encode: Callable[[bytes], bytes] = writers.encoder(route.rpc.output)
+        self.encode: Callable[[bytes], bytes] = (
+            bytes if route.rpc.answers_raw else writers.encoder(route.rpc.output)
+        )
+        self.raw = raw.reader(route.rpc, self.body)
         item = route.rpc.item_field
         self.write_item = writers.writer(kind_of_message(item)) if item else None
         self._readers = readers
         named = {name for name, _, _ in route.template.variables}
         fields = {f.name for f in route.rpc.input.DESCRIPTOR.fields}
         self._bound = frozenset(fields if self.body == "*" else named | {self.body} - {""})
+        if self.raw is not None:
+            self._bound |= self.raw.bound
         readers.shape(descriptor_of(route.rpc.input))
         self._body_path = ""
-        if self.body not in ("", "*"):
+        if self.body not in ("", "*") and self.raw is None:
             self._body_path = route.rpc.input.DESCRIPTOR.fields_by_name[self.body].json_name
 
     def decode(
@@ -54,6 +60,20 @@ class Operation:
         self._bind_path(message, path, faults)
         if key is not None:
             self._bind_key(message, key, faults)
+        self._readers.missing(message, "", faults)
+        if faults:
+            raise invalid_all(faults)
+        return message
+
+    def decode_raw(self, path: dict[str, str], query_string: str, body: RawBody) -> Message:
+        """The request around a body that is taken as it is. Raises AppError INVALID."""
+        assert self.raw is not None
+        message = self.rpc.input()
+        faults: Faults = []
+        if query_string:
+            query.apply(self._readers, message, query.parse(query_string), self._bound, faults)
+        self._bind_path(message, path, faults)
+        self.raw.fill(message, body)
         self._readers.missing(message, "", faults)
         if faults:
             raise invalid_all(faults)
