@@ -28,13 +28,15 @@ class EndpointState(IntEnum):
 
 
 class DeliveryState(IntEnum):
-    """How far a delivery is; the numbers are the contract's. All but PENDING are final."""
+    """How far a delivery is; the numbers are the contract's. All but PENDING and SENT are final:
+    what a mail provider took over is DELIVERED or FAILED as soon as it says so."""
 
     PENDING = 1
     DELIVERED = 2
     FAILED = 3
     EXPIRED = 4
     CANCELLED = 5
+    SENT = 6
 
 
 @dataclass(frozen=True, slots=True)
