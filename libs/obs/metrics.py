@@ -193,7 +193,11 @@ BREAKER_TRANSITIONS = Counter(
     "Circuit breakers of endpoints that changed: open, reopen, close.",
     ["to"],
 )
-EMAIL_ERROR_CODES = Counter("pq_email_error_codes", "SMTP replies other than success.", ["code"])
+EMAIL_ERROR_CODES = Counter(
+    "pq_email_error_codes",
+    "Refusals of e-mail providers and SMTP servers, by stable code (docs/email-codes.md).",
+    ["provider", "code"],
+)
 
 # --- objectives
 

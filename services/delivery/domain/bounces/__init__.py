@@ -1,0 +1,1 @@
+"""Bounces: mails that say what became of mails, read into rows."""
