@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from uuid import UUID
 
 from libs.errors import Violation, invalid, invalid_all
@@ -17,6 +17,13 @@ DEFAULT_OVERLAP = timedelta(hours=24)
 
 ALERT_TRIGGERED = "alert.triggered"
 EVENT_TYPES = frozenset({ALERT_TRIGGERED})
+
+
+class Channel(StrEnum):
+    """How a target is reached; the words are those of metrics."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
 
 
 class EndpointState(IntEnum):
@@ -77,7 +84,8 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What sending to an endpoint needs. Messages for one that is not `open` wait."""
+    """What sending to an endpoint, or to an e-mail address, needs. `url` is the address of either;
+    `endpoint` its id. Messages for one that is not `open` wait."""
 
     endpoint: UUID
     account: UUID
@@ -85,6 +93,7 @@ class Target:
     event_types: tuple[str, ...]
     open: bool
     keys: tuple[bytes, ...]
+    channel: Channel = Channel.WEBHOOK
 
     def wants(self, event_type: str) -> bool:
         """Whether it subscribed to this type."""

@@ -32,13 +32,19 @@ _PUTS_OFF = frozenset({429, 503})
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and what came of it. `http_status` is None where no answer came; `body` is the
-    first KiB of the answer; `retry_after` is in seconds."""
+    first KiB of the answer; `retry_after` is in seconds.
+
+    `ends` is the state in which it ends, where the channel knows better than the schedule; `waits`
+    is why it was put off for `retry_after` seconds without having been tried.
+    """
 
     code: str
     http_status: int | None = None
     body: bytes = b""
     remote_address: str = ""
     retry_after: float | None = None
+    ends: DeliveryState | None = None
+    waits: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -81,8 +87,12 @@ def judge(exchange: Exchange, attempt: int, schedule: Schedule, chance: float) -
     mended. 410 is the one answer that means "never": it fails the delivery and disables the
     endpoint.
     """
+    if exchange.ends is not None:
+        return Verdict(exchange.ends, exchange.code)
     if exchange.is_success:
         return Verdict(DeliveryState.DELIVERED, OK)
+    if exchange.waits:
+        return Verdict(DeliveryState.PENDING, exchange.waits, exchange.retry_after or 0.0)
     if exchange.http_status == _GONE:
         return Verdict(DeliveryState.FAILED, ENDPOINT_GONE, disable=ENDPOINT_GONE)
     asked = exchange.retry_after if exchange.http_status in _PUTS_OFF else None

@@ -17,7 +17,7 @@ from services.delivery.domain.model import DeliveryState, Settled
 from services.delivery.domain.outcome import DELIVER_BY_PASSED, Attempted
 from services.delivery.store import endpoints, lanes
 
-_APPLIES = "d.state = 1 and (o.state = 2 or d.lease = o.lease)"
+_APPLIES = "d.state = 1 and (o.state in (2, 6) or d.lease = o.lease)"
 _TOO_LATE = "o.state = 1 and now() + make_interval(secs => o.delay) >= d.deliver_by"
 _ENDS = f"(o.state <> 1 or coalesce({_TOO_LATE}, false))"
 
