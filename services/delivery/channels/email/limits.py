@@ -1,4 +1,4 @@
-"""How fast a provider is asked: so many e-mails a second, and no more than a second's worth at once."""
+"""How fast a provider is asked: so many e-mails a second, and a second's worth at once."""
 
 from __future__ import annotations
 
