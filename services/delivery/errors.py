@@ -8,3 +8,5 @@ from __future__ import annotations
 
 TOO_MANY_ENDPOINTS = "too_many_endpoints"
 ETAG_MISMATCH = "etag_mismatch"
+DOMAIN_EXISTS = "domain_exists"
+TOO_MANY_DOMAINS = "too_many_domains"
