@@ -89,20 +89,10 @@ async def _serve(rt: Runtime, server: HttpServer) -> None:
 
 def _backends(rt: Runtime, config: Config, accounts: Accounts) -> Mapping[str, Backend]:
     tokens = TokenServicer(accounts, rt.page_tokens(), rt.minter, rt.clock)
-    market = GrpcBackend(rt.plain_channel(config.market_target))
-    alerts = GrpcBackend(rt.plain_channel(config.alerts_target))
-    delivery = GrpcBackend(rt.plain_channel(config.delivery_target))
     return {
         "pq.accounts.v1.AccountService": LocalBackend(AccountServicer(accounts)),
         "pq.accounts.v1.TokenService": LocalBackend(tokens),
-        "pq.market.v1.MarketService": market,
-        "pq.market.v1.ImportService": market,
-        "pq.alerts.v1.AlertService": alerts,
-        "pq.delivery.v1.EndpointService": delivery,
-        "pq.delivery.v1.MessageService": delivery,
-        "pq.delivery.v1.EmailAddressService": delivery,
-        "pq.delivery.v1.EmailLinkService": delivery,
-        "pq.delivery.v1.SuppressionService": delivery,
-        "pq.delivery.v1.ProviderService": delivery,
-        "pq.delivery.v1.MailService": delivery,
+        "pq.market.v1": GrpcBackend(rt.plain_channel(config.market_target)),
+        "pq.alerts.v1": GrpcBackend(rt.plain_channel(config.alerts_target)),
+        "pq.delivery.v1": GrpcBackend(rt.plain_channel(config.delivery_target)),
     }

@@ -24,6 +24,7 @@ COMMON: Headers = [
     ("access-control-allow-origin", "*"),
     ("access-control-expose-headers", EXPOSED),
 ]
+_READS = frozenset({"GET", "HEAD"})
 PREFLIGHT = "authorization, content-type, idempotency-key, if-none-match, traceparent, x-request-id"
 PREFLIGHT_AGE = "7200"  # seconds; the longest that browsers keep one
 
@@ -91,6 +92,11 @@ class Application:
 
     async def _safely(self, exchange: Exchange, wire: Wire) -> Reply:
         try:
+            self._limits.check(exchange.headers)
+            if exchange.method in _READS and not exchange.unread:
+                hot = self._calls.hot(exchange)
+                if hot is not None:
+                    return hot
             return await self._answer(exchange, wire)
         except AppError as error:
             if error.kind is Kind.INTERNAL:
@@ -102,9 +108,8 @@ class Application:
             return problem.reply(problem.internal(exchange.request_id), exchange.request_id)
 
     async def _answer(self, exchange: Exchange, wire: Wire) -> Reply:
-        self._limits.check(exchange.headers)
         method = exchange.method
-        if method in ("GET", "HEAD") and not exchange.unread:
+        if method in _READS and not exchange.unread:
             cached = await self._calls.cached(exchange)
             if cached is not None:
                 return cached
@@ -113,7 +118,7 @@ class Application:
         if method == "OPTIONS":
             return self._options(exchange)
         page = self._pages.get(exchange.path)
-        if page is not None and method in ("GET", "HEAD"):
+        if page is not None and method in _READS:
             exchange.route = exchange.path
             return page.reply(exchange)
         try:

@@ -169,13 +169,18 @@ class LocalBackend:
 
 
 class Backends:
-    """Who serves which RPC. Refuses, when built, an RPC that nobody serves."""
+    """Who serves which RPC: `serving` names a gRPC service, or a package for all of its services.
 
-    def __init__(self, by_service: Mapping[str, Backend], rpcs: tuple[Rpc, ...]) -> None:
-        self._by_service = dict(by_service)
-        missing = sorted({rpc.service for rpc in rpcs} - set(by_service))
-        if missing:
-            raise ContractError(f"no backend serves {', '.join(missing)}")
+    Refuses, when built, an RPC that nobody serves.
+    """
+
+    def __init__(self, serving: Mapping[str, Backend], rpcs: tuple[Rpc, ...]) -> None:
+        self._by_service: dict[str, Backend] = {}
+        for service in sorted({rpc.service for rpc in rpcs}):
+            backend = serving.get(service) or serving.get(service.rpartition(".")[0])
+            if backend is None:
+                raise ContractError(f"no backend serves {service}")
+            self._by_service[service] = backend
 
     async def call(self, rpc: Rpc, request: Message, context: Context) -> bytes:
         """See `Backend.call`."""

@@ -10,7 +10,7 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.message import Message
 
 from gateway.http import content
-from gateway.http.auth import Identity
+from gateway.http.auth import NOBODY, Identity
 from gateway.http.backends import Backends, Context
 from gateway.http.body import BodyReader
 from gateway.http.cache import Entry, ReadCache
@@ -20,6 +20,7 @@ from gateway.http.gate import Gate
 from gateway.transcode.descriptors import kind_of_message
 from gateway.transcode.raw import RawBody
 from gateway.transcode.transcoder import Operation
+from libs.errors import AppError, Kind
 from libs.obs import tracing
 
 JSON_HEADERS: Headers = [("content-type", content.JSON)]
@@ -72,8 +73,28 @@ class Calls:
         self._reading: dict[_Key, asyncio.Future[Entry]] = {}
         self._tables: dict[str, Table] = {}
 
+    def hot(self, exchange: Exchange) -> Reply | None:
+        """The answer to a public read without a token, from memory; None where there is none.
+
+        Most requests are such: no coroutine is made for them. Raises AppError RATE_LIMITED.
+        """
+        if exchange.headers.get("authorization") is not None:
+            return None
+        entry = self._kept(exchange)
+        if entry is None:
+            return None
+        self._gate.enter_unknown(exchange)
+        return _serve(exchange, entry)
+
     async def cached(self, exchange: Exchange) -> Reply | None:
-        """The answer to a hot public read, from memory; None where there is none."""
+        """The same for whoever shows a token, which is checked. Raises AppError."""
+        entry = self._kept(exchange)
+        if entry is None:
+            return None
+        await self._gate.enter(exchange, None)
+        return _serve(exchange, entry)
+
+    def _kept(self, exchange: Exchange) -> Entry | None:
         entry = self._cache.get(exchange.path, exchange.query)
         if entry is None:
             return None
@@ -83,8 +104,7 @@ class Calls:
         ):
             return None
         exchange.route = "(cached)"
-        await self._gate.enter(exchange, None)
-        return _serve(exchange, entry)
+        return entry
 
     async def answer(
         self, exchange: Exchange, wire: Wire, operation: Operation, path: dict[str, str]
@@ -107,7 +127,7 @@ class Calls:
                 return await self._stream(call)
             if operation.rpc.public_read:
                 return _serve(exchange, await self._read(exchange, call))
-            data = await self._send(call)
+            data = await self._counted(exchange, call)
             if operation.rpc.answers_raw:
                 return _document(HttpBody.FromString(data))
             return _fresh(exchange, operation.encode(data))
@@ -136,6 +156,14 @@ class Calls:
         given = {name: ", ".join(headers.get_all(name)) for name in names}
         client = self._gate.client_of(exchange)
         return RawBody(body, given.get("content-type", ""), given, client)
+
+    async def _counted(self, exchange: Exchange, call: Call) -> bytes:
+        try:
+            return await self._send(call)
+        except AppError as error:
+            if error.kind is Kind.UNAVAILABLE and call.context.identity is NOBODY:
+                self._gate.forgive(exchange, call.operation.rpc)
+            raise
 
     async def _send(self, call: Call) -> bytes:
         return await self._backends.call(call.operation.rpc, call.request, call.context)

@@ -71,6 +71,16 @@ class Gate:
             rpc.rule.check(identity.caller)
         return identity
 
+    def enter_unknown(self, exchange: Exchange) -> None:
+        """Lets in who reads what anybody may, without a token. Raises AppError RATE_LIMITED."""
+        self._count(exchange, self._policies.anonymous_reads, NOBODY)
+
+    def forgive(self, exchange: Exchange, rpc: Rpc) -> None:
+        """Takes a sign-up that could not be served off its count, which is small: who tries again
+        while a database comes up would be locked out for an hour by our own fault."""
+        if self._policies.of(rpc, CallerKind.ANONYMOUS) is self._policies.signups:
+            self._quotas.give_back(self._policies.signups, self.client_of(exchange))
+
     async def _identify(self, exchange: Exchange, authorization: str) -> Identity:
         if len(exchange.headers.get_all("authorization")) > 1:
             raise HttpError(400, "authorization_repeated", "Authorization is given twice")
@@ -87,8 +97,9 @@ class Gate:
             who = self.client_of(exchange)
         else:
             who = identity.caller.subject
-        exchange.quota = [("ratelimit-policy", policy.header)]
-        exchange.quota.append(("ratelimit", self._quotas.take(policy, who)))
+        told = ("ratelimit-policy", policy.header)
+        exchange.quota = [told]  # all that a refusal says
+        exchange.quota = [told, ("ratelimit", self._quotas.take(policy, who))]
 
     def client_of(self, exchange: Exchange) -> str:
         """The address an anonymous caller is counted by. X-Forwarded-For is believed from the right

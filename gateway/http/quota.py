@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from libs.clock import Clock
 from libs.errors import AppError, Kind
@@ -23,11 +24,15 @@ class Policy:
     name: str
     quota: int
     window: int
+    header: str = field(init=False)
+    interval: float = field(init=False)
 
-    @property
-    def header(self) -> str:
-        """The RateLimit-Policy field (draft-ietf-httpapi-ratelimit-headers-10)."""
-        return f'"{self.name}";q={self.quota};w={self.window}'
+    def __post_init__(self) -> None:
+        """`header` is the RateLimit-Policy field (draft-ietf-httpapi-ratelimit-headers-10), and
+        `interval` the seconds a request takes of the window."""
+        told = f'"{self.name}";q={self.quota};w={self.window}'
+        object.__setattr__(self, "header", told)
+        object.__setattr__(self, "interval", self.window / self.quota)
 
 
 def parse_policy(text: str, name: str = "") -> Policy:
@@ -50,19 +55,25 @@ class Quotas:
         """Counts requests; answers the RateLimit field. Raises AppError RATE_LIMITED."""
         key = (policy.name, caller)
         now = self._clock.monotonic()
-        interval = policy.window / policy.quota
-        full_at = self._full_at.get(key, now)
-        if full_at < now:
-            full_at = now
-        ahead = full_at + interval * cost - now
+        interval = policy.interval
+        full_at = self._full_at.get(key)
+        ahead = interval * cost
+        if full_at is not None and full_at > now:
+            ahead += full_at - now
         # A whisker of slack: many small intervals do not add up to the window exactly.
         if ahead > policy.window + interval / 1000:
             raise self._refused(policy, ahead - policy.window)
-        if key not in self._full_at and len(self._full_at) >= self._max_callers:
+        if full_at is None and len(self._full_at) >= self._max_callers:
             self._forget(now)
         self._full_at[key] = now + ahead
         left = int((policy.window - ahead) / interval + 1e-6)
         return f'"{policy.name}";r={left};t={math.ceil(ahead)}'
+
+    def give_back(self, policy: Policy, caller: str) -> None:
+        """Takes a request off the count again: it was let in, and could not be served."""
+        key = (policy.name, caller)
+        if key in self._full_at:
+            self._full_at[key] -= policy.interval
 
     def _refused(self, policy: Policy, wait: float) -> AppError:
         told = f"more than {policy.quota} requests in {policy.window} seconds"
@@ -78,6 +89,8 @@ class Quotas:
         self._full_at = {key: at for at, key in kept}
 
 
+# A connection's address comes again with each of its requests.
+@lru_cache(maxsize=4096)
 def network_of(client: str) -> str:
     """What an anonymous caller is counted by: the IPv4 address, or the /64 of an IPv6 one.
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.resources
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 from google.api import annotations_pb2, field_behavior_pb2, http_pb2
@@ -34,9 +35,9 @@ class Binding:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rpc:
-    """A unary RPC that REST may call."""
+    """A unary RPC that REST may call. What follows from it is asked with each request, and kept."""
 
     service: str
     name: str
@@ -45,17 +46,17 @@ class Rpc:
     rule: Rule
     bindings: tuple[Binding, ...]
 
-    @property
+    @cached_property
     def full_name(self) -> str:
         """Such as "pq.market.v1.MarketService.GetCard"."""
         return f"{self.service}.{self.name}"
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The gRPC path."""
         return f"/{self.service}/{self.name}"
 
-    @property
+    @cached_property
     def public_read(self) -> bool:
         """True where everybody gets the same answer and nothing changes by asking."""
         rule = self.rule
@@ -66,12 +67,12 @@ class Rpc:
             and not self.answers_raw
         )
 
-    @property
+    @cached_property
     def answers_raw(self) -> bool:
         """True where the answer is a document of its own type, not JSON."""
         return descriptor_of(self.output).full_name == HTTP_BODY
 
-    @property
+    @cached_property
     def is_callback(self) -> bool:
         """True where a stranger's machine reports in its own form, and the service verifies it.
 
@@ -83,7 +84,7 @@ class Rpc:
         kinds = (f.message_type for f in descriptor_of(self.input).fields)
         return any(kind is not None and kind.full_name == HTTP_BODY for kind in kinds)
 
-    @property
+    @cached_property
     def item_field(self) -> FieldDescriptor | None:
         """A List's repeated field of resources (AIP-132); None where this is no List."""
         descriptor = descriptor_of(self.output)
@@ -243,3 +244,14 @@ def _enum_paths(
     yield path, name
     for i, value in enumerate(enum.value):
         yield (*path, _VALUE, i), f"{name}.{value.name}"
+
+
+def field_at(descriptor: Descriptor, path: str) -> FieldDescriptor | None:
+    """The field at a path such as "endpoint.name"; None where there is none."""
+    first, _, rest = path.partition(".")
+    field = descriptor.fields_by_name.get(first)
+    if field is None or not rest:
+        return field
+    if field.message_type is None or field.is_repeated:
+        return None
+    return field_at(field.message_type, rest)

@@ -14,6 +14,7 @@ from gateway.transcode.descriptors import (
     ContractError,
     behaviors,
     descriptor_of,
+    field_at,
     kind_of_message,
 )
 from gateway.transcode.raw import reader
@@ -284,9 +285,7 @@ def _path(route: Route, patterns: dict[str, str]) -> tuple[str, list[str]]:
     """The path as OpenAPI writes it, "/v1/alerts/{alert}:snooze", and its parameters."""
     segments = [segment or "" for segment in route.template.segments]
     for name, first, last in route.template.variables:
-        field = descriptor_of(route.rpc.input).fields_by_name[name]
-        reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
-        named = patterns.get(reference.type, "").split("/")
+        named = _pattern(route, name, patterns).split("/")
         for index in range(first, last):
             if not segments[index]:
                 inner = index - first
@@ -303,3 +302,14 @@ def _tags(contract: Contract) -> Iterator[tuple[str, str]]:
         if rpc.service not in seen:
             seen.add(rpc.service)
             yield rpc.service.rpartition(".")[2], contract.comment(rpc.service)
+
+
+def _pattern(route: Route, name: str, patterns: dict[str, str]) -> str:
+    """The pattern of what a path variable names: another resource, or the one it is a field of."""
+    field = field_at(descriptor_of(route.rpc.input), name)
+    assert field is not None
+    reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
+    owner = field.containing_type
+    assert owner is not None
+    own = owner.GetOptions().Extensions[resource_pb2.resource]
+    return patterns.get(reference.type or own.type, "")

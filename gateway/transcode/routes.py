@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gateway.transcode.descriptors import Binding, Contract, ContractError, Rpc
+from gateway.transcode.descriptors import (
+    Binding,
+    Contract,
+    ContractError,
+    Rpc,
+    descriptor_of,
+    field_at,
+)
 
 _PART = re.compile(r"\{(?P<name>[a-z0-9_.]+)(?:=(?P<pattern>[^{}]+))?\}|(?P<literal>[^{}/]+)|/")
 _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
@@ -15,7 +22,7 @@ _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
 @dataclass(frozen=True, slots=True)
 class Template:
     """A parsed template. None in `segments` takes any one segment; `variables` name spans of them,
-    as (field, first, one past the last)."""
+    as (path of the field, first, one past the last)."""
 
     segments: tuple[str | None, ...]
     verb: str
@@ -89,7 +96,7 @@ class RouteTable:
     def _add(self, rpc: Rpc, binding: Binding) -> Route:
         template = parse(binding.template)
         for name, _, _ in template.variables:
-            if name not in rpc.input.DESCRIPTOR.fields_by_name:
+            if field_at(descriptor_of(rpc.input), name) is None:
                 raise ContractError(f"{rpc.full_name}: {name!r} in its path is no request field")
         node = self._root
         for segment in template.segments:

@@ -12,6 +12,7 @@ from gateway.transcode.raw import RawBody
 from gateway.transcode.read import Faults, Readers
 from gateway.transcode.routes import Route, RouteTable
 from gateway.transcode.scalars import Refused, read_string
+from gateway.transcode.wellknown import json_name
 from gateway.transcode.write import Writers
 from libs.errors import AppError, Kind, Violation, invalid, invalid_all
 
@@ -34,7 +35,7 @@ class Operation:
         item = route.rpc.item_field
         self.write_item = writers.writer(kind_of_message(item)) if item else None
         self._readers = readers
-        named = {name for name, _, _ in route.template.variables}
+        named = {name for name, _, _ in route.template.variables if "." not in name}
         fields = {f.name for f in route.rpc.input.DESCRIPTOR.fields}
         self._bound = frozenset(fields if self.body == "*" else named | {self.body} - {""})
         if self.raw is not None:
@@ -54,7 +55,7 @@ class Operation:
         message = self.rpc.input()
         faults: Faults = []
         if self.body and body:
-            self._read_body(message, body, path, faults)
+            self._read_body(message, body, faults)
         if query_string:
             query.apply(self._readers, message, query.parse(query_string), self._bound, faults)
         self._bind_path(message, path, faults)
@@ -79,9 +80,7 @@ class Operation:
             raise invalid_all(faults)
         return message
 
-    def _read_body(
-        self, message: Message, body: bytes, path: dict[str, str], faults: Faults
-    ) -> None:
+    def _read_body(self, message: Message, body: bytes, faults: Faults) -> None:
         data = strict_json.parse(body, self._body_path)
         if self._body_path:
             if data is not None:
@@ -90,17 +89,21 @@ class Operation:
                 self._readers.read(target, data, self._body_path, faults)
             return
         self._readers.read(message, data, "", faults)
-        for name, text in path.items():
-            given = getattr(message, name)
-            if given and given != text:
-                faults.append(Violation(name, "differs from the name in the path", "path_differs"))
 
     def _bind_path(self, message: Message, path: dict[str, str], faults: Faults) -> None:
         for name, text in path.items():
+            *parents, last = name.split(".")
+            parent = message
+            for step in parents:
+                parent = getattr(parent, step)
+            given = getattr(parent, last)
+            shown = ".".join(json_name(step) for step in (*parents, last))
+            if given and given != text:
+                faults.append(Violation(shown, "differs from the name in the path", "path_differs"))
             try:
-                setattr(message, name, read_string(text))
+                setattr(parent, last, read_string(text))
             except Refused as refused:
-                faults.append(Violation(name, refused.expected, refused.reason))
+                faults.append(Violation(shown, refused.expected, refused.reason))
 
     def _bind_key(self, message: Message, key: str, faults: Faults) -> None:
         if not self.takes_key:

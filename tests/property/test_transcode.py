@@ -11,11 +11,20 @@ from urllib.parse import parse_qsl
 
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.transcode import query, strict_json
-from gateway.transcode.descriptors import OUTPUT_ONLY, behaviors, descriptor_of, in_oneof, load
+from gateway.transcode.descriptors import (
+    HTTP_BODY,
+    OUTPUT_ONLY,
+    behaviors,
+    descriptor_of,
+    in_oneof,
+    is_map,
+    load,
+)
 from gateway.transcode.read import Readers
 from gateway.transcode.write import Writers
 from libs.errors import AppError
@@ -38,6 +47,8 @@ def reachable():
     found = {}
 
     def visit(descriptor):
+        if any(f.message_type and f.message_type.full_name == HTTP_BODY for f in descriptor.fields):
+            return  # travels as it is: no converter sees it
         if descriptor.full_name not in found and not descriptor.full_name.startswith("google."):
             found[descriptor.full_name] = descriptor
             for field in descriptor.fields:
@@ -64,6 +75,9 @@ def values(field):
     if field.message_type.name == "Duration":
         amount = st.integers(-(10**15), 10**15)
         return amount.map(lambda n: {"seconds": int(n / 10**9), "nanos": int(math.fmod(n, 10**9))})
+    if field.message_type.name == "FieldMask":
+        path = st.from_regex(r"[a-z]{1,5}(_[a-z]{1,5}){0,2}", fullmatch=True)
+        return st.builds(FieldMask, paths=st.lists(path, max_size=3))
     return messages(field.message_type)
 
 
@@ -72,16 +86,25 @@ def messages(draw, descriptor):
     made = message_factory.GetMessageClass(descriptor)()
     for field in descriptor.fields:
         if draw(st.booleans()):
-            drawn = draw(
-                st.lists(values(field), max_size=3) if field.is_repeated else values(field)
-            )
+            if is_map(field):
+                key, value = field.message_type.fields
+                drawn = draw(st.dictionaries(values(key), values(value), max_size=3))
+            else:
+                many = field.is_repeated
+                drawn = draw(st.lists(values(field), max_size=3) if many else values(field))
             put(made, field, drawn)
     return made
 
 
 def put(message, field, drawn):
     target = getattr(message, field.name)
-    if field.is_repeated:
+    if is_map(field):
+        for key, value in drawn.items():
+            if field.message_type.fields_by_name["value"].message_type:
+                target[key].CopyFrom(value)
+            else:
+                target[key] = value
+    elif field.is_repeated:
         for entry in drawn:
             target.add().CopyFrom(entry) if field.message_type else target.append(entry)
     elif field.message_type is None:

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from gateway.http.backends import unavailable
+from pq.accounts.v1 import accounts_pb2
 from tests.contract.gateway.serving import Canned, parse, serving
 
 JSON = {"Content-Type": "application/json", "Authorization": "Bearer account"}
@@ -205,3 +207,19 @@ async def test_too_many_requests():
         assert 1 <= int(response.header("retry-after")) <= 30
         other = await gateway.ask("GET", "/v1/cards", {"Authorization": "Bearer account"})
         assert other.status == 200
+
+
+async def test_a_sign_up_that_could_not_be_served_does_not_count():
+    answers = [unavailable(), unavailable(), unavailable()]
+
+    async def sign_up(_request, _metadata):
+        if answers:
+            raise answers.pop()
+        return accounts_pb2.CreateAccountResponse()
+
+    async with serving(Canned({"CreateAccount": sign_up}), limit_signups="1/3600") as gateway:
+        asked = [
+            await gateway.ask("POST", "/v1/accounts", {"Content-Type": "application/json"}, b"{}")
+            for _ in range(5)
+        ]
+    assert [response.status for response in asked] == [503, 503, 503, 200, 429]

@@ -1,8 +1,10 @@
 """What a request may say, and what it is told when it may not."""
 
+from dataclasses import replace
+
 import pytest
 
-from gateway.transcode.descriptors import load
+from gateway.transcode.descriptors import Binding, Contract, ContractError, load
 from gateway.transcode.routes import RouteTable
 from gateway.transcode.transcoder import NotRouted, Transcoder
 from libs.errors import AppError, Kind
@@ -269,3 +271,31 @@ def test_head_goes_where_get_does_and_others_are_told_what_there_is(transcoder):
     with pytest.raises(NotRouted) as caught:
         transcoder.find("PATCH", "/v1/cards")
     assert caught.value.allowed == {"GET", "HEAD"}
+
+
+# AIP-134: an update names its resource in the path and carries the rest of it in the body.
+UPDATE = Binding("PATCH", "/v1/{alert.name=alerts/*}", "alert")
+
+
+def updating(binding):
+    [create] = [rpc for rpc in load().rpcs if rpc.name == "CreateAlert"]
+    return Transcoder(RouteTable(Contract((replace(create, bindings=(binding,)),), {})))
+
+
+def test_a_name_within_the_body_comes_from_the_path():
+    operation, path = updating(UPDATE).find("PATCH", "/v1/alerts/alr_1")
+    request = operation.decode(path, "", ALERT, None)
+    assert (request.alert.name, request.alert.card) == ("alerts/alr_1", "cards/a")
+    same = with_alert(name="alerts/alr_1")
+    assert operation.decode(path, "", same, None) == request
+    with pytest.raises(AppError) as caught:
+        operation.decode(path, "", with_alert(name="alerts/alr_2"), None)
+    assert [(v.field, v.reason) for v in caught.value.violations] == [
+        ("alert.name", "path_differs")
+    ]
+
+
+@pytest.mark.parametrize("name", ["alert.nothing", "nothing.name", "request_id.name"])
+def test_a_path_names_a_field_that_is_there(name):
+    with pytest.raises(ContractError, match=name):
+        updating(replace(UPDATE, template=f"/v1/{{{name}=alerts/*}}"))
