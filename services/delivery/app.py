@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from libs.config import ConfigError
 from libs.db import Database
 from libs.runtime import Runtime
-from pq.delivery.v1 import delivery_pb2_grpc
+from pq.delivery.v1 import delivery_pb2_grpc, domains_pb2_grpc
 from services.delivery import consumer
 from services.delivery.channels.clients import Clients
 from services.delivery.channels.resolver import Resolver
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.config import Config
+from services.delivery.dns.policies import PolicyReader
+from services.delivery.dns.reader import DnsReader
+from services.delivery.dns.suffixes import Suffixes
+from services.delivery.dns.survey import Survey
 from services.delivery.domain.addresses import AddressPolicy
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
+from services.delivery.handlers.domains import Domains
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.sending.dispatcher import Dispatcher, Limits
 from services.delivery.sending.worker import Pace, Worker
+from services.delivery.servicer.domains import DomainServicer
 from services.delivery.servicer.endpoints import EndpointServicer
 from services.delivery.servicer.messages import MessageServicer
 from services.delivery.store.vault import Vault, VaultError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+# Seconds from one look for domains that are due to the next; nothing but one indexed read each.
+_DOMAIN_PACE = 30.0
+_POLICY_CLIENTS = 8
 
 
 async def build(rt: Runtime, config: Config) -> None:
@@ -58,6 +68,18 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.servicer(
         delivery_pb2_grpc.add_MessageServiceServicer_to_server,
         MessageServicer(db, rt.page_tokens()),
+    )
+    _domains(rt, config, db, PolicyReader(policy, resolver, Clients(kept=_POLICY_CLIENTS)))
+
+
+def _domains(rt: Runtime, config: Config, db: Database, policies: PolicyReader) -> None:
+    survey = Survey(DnsReader(config.dns), policies, Suffixes())
+    interval = timedelta(seconds=config.domain_interval)
+    domains = Domains(db, survey, rt.clock, interval)
+    rt.periodic("domains", _DOMAIN_PACE, domains.round)
+    rt.servicer(
+        domains_pb2_grpc.add_DomainServiceServicer_to_server,
+        DomainServicer(db, domains, rt.page_tokens(), rt.clock),
     )
 
 

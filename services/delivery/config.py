@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from libs.config import field
 from libs.runtime import ServiceConfig
+from libs.runtime.config import address
 from services.delivery.domain.addresses import Network, parse_networks
 from services.delivery.domain.schedule import DEFAULT_DELAYS, parse_delays
 
@@ -19,6 +21,20 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value <= 600:
         raise ValueError("expected seconds, more than 0 and at most 600")
+    return value
+
+
+def _servers(text: str) -> tuple[tuple[str, int], ...]:
+    servers = tuple(address(part.strip()) for part in text.split(",") if part.strip())
+    for host, _ in servers:
+        ip_address(host)  # a name would need another server first
+    return servers
+
+
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 60 <= value <= 604_800:
+        raise ValueError("expected seconds, 60 to 604800")
     return value
 
 
@@ -69,4 +85,17 @@ class Config(ServiceConfig):
     slots: int = field("PQ_DELIVERY_SLOTS", 128, help="attempts under way at a time", parse=_number)
     credit: int = field(
         "PQ_DELIVERY_CREDIT", 16, help="attempts under way at a time at one endpoint", parse=_number
+    )
+    dns: tuple[tuple[str, int], ...] = field(
+        "PQ_DELIVERY_DNS",
+        (),
+        help="DNS servers that sending domains are checked with, such as 192.0.2.53:53; by default"
+        " the system's",
+        parse=_servers,
+    )
+    domain_interval: float = field(
+        "PQ_DELIVERY_DOMAIN_INTERVAL",
+        3600.0,
+        help="seconds from one check of a sending domain to the next",
+        parse=_interval,
     )

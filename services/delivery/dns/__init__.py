@@ -1,0 +1,1 @@
+"""Reads what `domain.authentication` wants to know: DNS, and MTA-STS policies by HTTPS."""

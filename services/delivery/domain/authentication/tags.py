@@ -1,0 +1,51 @@
+"""Lists of tag=value with semicolons between (RFC 6376, 3.2), as five standards use them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """`values` by tag, in lower case, in their order; `problems` in words."""
+
+    values: dict[str, str]
+    problems: tuple[str, ...]
+
+    def get(self, name: str, default: str = "") -> str:
+        """A tag's value."""
+        return self.values.get(name, default)
+
+
+def parse_tags(text: str) -> Tags:
+    """Reads what can be read; what cannot is a problem and never an exception."""
+    values: dict[str, str] = {}
+    problems = []
+    parts = text.split(";")
+    if not parts[-1].strip():
+        parts.pop()  # a semicolon at the end is allowed
+    for part in parts:
+        match = _TAG.fullmatch(part)
+        if match is None:
+            problems.append(f"{_short(part)!r} is not tag=value")
+            continue
+        name = match[1].lower()
+        if name in values:
+            problems.append(f"the tag {name!r} is there twice")
+            continue
+        values[name] = match[2]
+    return Tags(values, tuple(problems))
+
+
+def versioned(values: tuple[str, ...], version: str) -> tuple[str, ...]:
+    """The records that begin with v=`version`: other text may stand at the same name."""
+    begins = re.compile(rf"\s*v\s*=\s*{re.escape(version)}\s*(;|$)")
+    return tuple(value for value in values if begins.match(value))
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= 40 else text[:39] + "…"
