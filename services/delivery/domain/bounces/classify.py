@@ -1,48 +1,181 @@
-"""From what a mail server said to a reason."""
+"""From what a mail server said to a reason.
+
+Words weigh more than numbers: receivers put 5.1.1 before anything at all. Where the words are
+vague the status decides, and where that is vague too the SMTP command that was refused.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.delivery.domain.bounces.phrases import ORDER, PHRASES
-from services.delivery.domain.bounces.reasons import Reason, of_status
+from services.delivery.domain.bounces import vendors
+from services.delivery.domain.bounces.addresses import ADDRESS as ADDRESS_IN_TEXT
+from services.delivery.domain.bounces.phrases import ADDRESS, LOCAL
+from services.delivery.domain.bounces.phrases_of_mail import GENERAL, MAIL, WEAK
+from services.delivery.domain.bounces.reasons import STATUSES, Reason, of_status
 
 MAX_DIAGNOSTIC = 4096
 _NEAR = 80
+_SHORT = 4
+_R = Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """What is known of a refusal; what is not is "". `status` is RFC 3463's, `reply` an SMTP
-    reply code, `command` the SMTP command that was refused, `host` the server that refused."""
+    reply code, `command` the SMTP command that was refused (CONN for the greeting), `host` the
+    server that refused. `more` is heard where `text` says nothing, and
+    `context` where the status does not either."""
 
     text: str
     status: str = ""
     reply: str = ""
     command: str = ""
     host: str = ""
+    more: str = ""
+    context: str = ""
+
+
+# The more telling first: what names its cause comes before what names only its effect.
+_ORDER = (
+    _R.VIRUSDETECTED, _R.BADREPUTATION, _R.SPEEDING, _R.TOOMANYCONN, _R.REQUIREPTR,
+    _R.NOTCOMPLIANTRFC, _R.AUTHFAILURE, _R.EXCEEDLIMIT, _R.MESGTOOBIG, _R.MAILBOXFULL,
+    _R.NORELAYING, _R.HASMOVED, _R.SUSPEND, _R.SPAMDETECTED, _R.POLICYVIOLATION, _R.BLOCKED,
+    _R.REJECTED, _R.NOTACCEPT, _R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED, _R.SECURITYERROR,
+    _R.FAILEDSTARTTLS, _R.CONTENTERROR, _R.SYSTEMFULL, _R.MAILERERROR, _R.SYSTEMERROR,
+    _R.NETWORKERROR, _R.EXPIRED, _R.SYNTAXERROR,
+)  # fmt: skip
+_PHRASES = {**ADDRESS, **MAIL}
+_TRIES = (*((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL)
+# RFC 3463 §3's own words, which servers repeat.
+_DESCRIBED = tuple(
+    (description.lower(), code)
+    for code, (description, _, _) in STATUSES.items()
+    if not description.startswith("Other") and len(description) > 8
+)
+# What is refused at MAIL is the sender, whatever the words are.
+_OF_RECIPIENT = frozenset({_R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED})
+_OF_COMMAND = {
+    "CONN": _R.BLOCKED,
+    "EHLO": _R.BLOCKED,
+    "HELO": _R.BLOCKED,
+    "MAIL": _R.REJECTED,
+}
 
 
 def reason_of(diagnostic: Diagnostic) -> Reason:
-    """The reason that the words give, else the one that the status gives."""
+    """The reason for a refusal; `onhold` where something was said that nobody knows, and
+    `undefined` where nothing was."""
     text = " ".join(diagnostic.text[:MAX_DIAGNOSTIC].lower().split())
-    for reason in ORDER:
-        if any(_says(text, phrase) for phrase in PHRASES[reason]):
-            return reason
+    more = " ".join(diagnostic.more[:MAX_DIAGNOSTIC].lower().split())
+    found = vendors.reason_of(text, diagnostic.status, diagnostic.host)
+    text, more = _plain(text), _plain(more)
+    context = _plain(" ".join(diagnostic.context[:MAX_DIAGNOSTIC].lower().split()))
+    if found is None:
+        found = _by_words(text, diagnostic) or _by_words(more, diagnostic)
+    if found is None:
+        found = _of_status(diagnostic) or _described(text, diagnostic.status)
+    if found is None:
+        found = (
+            _first(f"{text} {more}", WEAK)
+            or _by_words(context, diagnostic)
+            or _OF_COMMAND.get(diagnostic.command)
+        )
+    if found is None:
+        return _R.ONHOLD if text else _R.UNDEFINED
+    return found
+
+
+def _plain(text: str) -> str:
+    """Without addresses, whose names are no words, and without the heading that Cisco's gateways
+    put before what the receiver said."""
+    text = ADDRESS_IN_TEXT.sub("@", text)
+    _, heading, rest = text.partition(" - unknown address error ")
+    return rest if heading and rest else text
+
+
+def is_temporary(status: str, reply: str, action: str, text: str) -> bool:
+    """Whether the refusal is one for now: by its codes, else by what is said."""
+    for code in (status, reply):
+        if code[:1] in ("4", "5"):
+            return code[0] == "4"
+    if action == "delayed":
+        return True
+    text = text.lower()
+    return any(word in text for word in _FOR_NOW)
+
+
+_FOR_NOW = (
+    "deferred", "delayed", "will be retried", "will retry", "temporary failure", "temporarily",
+    "temporary problem", "retry timeout exceeded", "try again later", "warning message only",
+)  # fmt: skip
+
+
+def _by_words(text: str, diagnostic: Diagnostic) -> Reason | None:
+    if text.startswith("x-unix;"):
+        return _R.MAILERERROR
+    reason = _first(text, _TRIES) if text else None
+    if reason in _OF_RECIPIENT and diagnostic.command == "MAIL":
+        return _R.REJECTED
+    if reason is _R.USERUNKNOWN:
+        return _no_such_user(text, diagnostic)
+    if reason is _R.HOSTUNKNOWN and diagnostic.status[:1] == "4":
+        return _R.NETWORKERROR
+    return reason
+
+
+def _no_such_user(text: str, diagnostic: Diagnostic) -> Reason:
+    """A server that has no such user says so at RCPT. One that took RCPT, and says so later, has
+    the user, who filters; unless the status or a program of its own says otherwise."""
+    if diagnostic.command in ("RCPT", "VRFY", "EXPN"):
+        return _R.USERUNKNOWN
     found = of_status(diagnostic.status)
+    if found is _R.FILTERED and ("disabled" in text or "disabled" in diagnostic.more):
+        return _R.SUSPEND
+    if found is _R.SECURITYERROR:
+        return _R.FILTERED
     if found is not None:
         return found
-    return Reason.ONHOLD if text else Reason.UNDEFINED
+    return _R.USERUNKNOWN if any(says(text, phrase) for phrase in LOCAL) else _R.FILTERED
 
 
-def _says(text: str, phrase: str) -> bool:
+def _of_status(diagnostic: Diagnostic) -> Reason | None:
+    found = of_status(diagnostic.status)
+    return _R.REJECTED if found in _OF_RECIPIENT and diagnostic.command == "MAIL" else found
+
+
+def _described(text: str, status: str) -> Reason | None:
+    for description, code in _DESCRIBED:
+        if description in text:
+            found = of_status(f"{status[:1] or '5'}.{code}")
+            if found is not None:
+                return found
+    return None
+
+
+def _first(text: str, rows: tuple[tuple[Reason, tuple[str, ...]], ...]) -> Reason | None:
+    for reason, phrases in rows:
+        if any(says(text, phrase) for phrase in phrases):
+            return reason
+    return None
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether the lower-case text has the phrase, from the beginning of a word on; "a*b" is b
+    within 80 characters after a. The time taken is linear in the text's length."""
     first, _, then = phrase.partition("*")
     at = text.find(first)
-    if at < 0 or not then:
-        return at >= 0
     while at >= 0:
         end = at + len(first)
-        if text.find(then, end, end + _NEAR + len(then)) >= 0:
+        if _whole(text, at, end, len(first)) and (
+            not then or text.find(then, end, end + _NEAR + len(then)) >= 0
+        ):
             return True
         at = text.find(first, end)
     return False
+
+
+def _whole(text: str, at: int, end: int, length: int) -> bool:
+    if at and text[at - 1].isalnum() and text[at].isalnum() and text[at].isascii():
+        return False
+    return length > _SHORT or end == len(text) or not text[end].isalnum()

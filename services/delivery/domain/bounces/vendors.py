@@ -1,0 +1,101 @@
+"""What single large receivers mean by their own codes."""
+
+from __future__ import annotations
+
+import re
+
+from services.delivery.domain.bounces.reasons import Reason
+
+_R = Reason
+
+# Microsoft: https://learn.microsoft.com/exchange/mail-flow-best-practices/
+# non-delivery-reports-in-exchange-online. Nobody else numbers details from 100 on.
+_MICROSOFT: tuple[tuple[str, int, int, Reason], ...] = (
+    ("1", 10, 10, _R.USERUNKNOWN),
+    ("2", 121, 122, _R.SPEEDING),
+    ("3", 190, 190, _R.USERUNKNOWN),
+    ("4", 300, 309, _R.EXPIRED),
+    ("4", 310, 312, _R.HOSTUNKNOWN),
+    ("4", 314, 319, _R.EXPIRED),
+    ("7", 57, 57, _R.SECURITYERROR),
+    ("7", 64, 64, _R.NORELAYING),
+    ("7", 100, 123, _R.SECURITYERROR),
+    ("7", 124, 124, _R.REJECTED),
+    ("7", 129, 139, _R.SECURITYERROR),
+    ("7", 230, 233, _R.SPEEDING),
+    ("7", 320, 323, _R.FAILEDSTARTTLS),
+    ("7", 501, 504, _R.SPAMDETECTED),
+    ("7", 505, 505, _R.REJECTED),
+    ("7", 506, 508, _R.BLOCKED),
+    ("7", 509, 510, _R.AUTHFAILURE),
+    ("7", 511, 511, _R.BLOCKED),
+    ("7", 512, 512, _R.NOTCOMPLIANTRFC),
+    ("7", 513, 514, _R.BLOCKED),
+    ("7", 515, 515, _R.AUTHFAILURE),
+    ("7", 606, 649, _R.BLOCKED),
+    ("7", 700, 749, _R.SPEEDING),
+    ("7", 750, 750, _R.REJECTED),
+    ("7", 800, 899, _R.BLOCKED),
+)
+_OF_MICROSOFT = ("resolver.", "outlook.com", "protection.outlook", "recipientnotfound", "microsoft")
+
+# Orange, Wanadoo and La Poste end their texts with a code: https://postmaster.orange.fr
+_FRENCH = re.compile(r"\b(?:ofr|lpn|lpnaaa)[0-9]{0,4}_([0-9]{3})\b")
+_FRENCH_CODES = {
+    "101": _R.BLOCKED, "102": _R.BLOCKED, "103": _R.BLOCKED, "104": _R.TOOMANYCONN,
+    "105": _R.BLOCKED, "106": _R.BLOCKED, "107": _R.BLOCKED, "108": _R.BLOCKED,
+    "109": _R.REQUIREPTR, "305": _R.SECURITYERROR, "401": _R.AUTHFAILURE, "402": _R.AUTHFAILURE,
+    "403": _R.REJECTED, "405": _R.REJECTED, "415": _R.REJECTED, "416": _R.USERUNKNOWN,
+    "417": _R.MAILBOXFULL, "418": _R.SUSPEND, "420": _R.SUSPEND, "421": _R.REJECTED,
+    "423": _R.REJECTED, "436": _R.REJECTED, "501": _R.SYSTEMERROR, "505": _R.SYSTEMERROR,
+    "506": _R.SPAMDETECTED, "510": _R.BLOCKED, "513": _R.MESGTOOBIG, "514": _R.TOOMANYCONN,
+    "515": _R.AUTHFAILURE, "517": _R.SYSTEMERROR, "519": _R.SYSTEMERROR, "521": _R.SYSTEMERROR,
+    "525": _R.SYSTEMERROR, "534": _R.SPAMDETECTED, "540": _R.SPAMDETECTED, "541": _R.SPAMDETECTED,
+    "550": _R.SPAMDETECTED, "630": _R.POLICYVIOLATION, "999": _R.SECURITYERROR,
+}  # fmt: skip
+
+# Yahoo, AOL: https://senders.yahooinc.com/smtp-error-codes/
+_YAHOO = re.compile(
+    r"\[(?:ip)?(tss|tsl|ts|gl|bl|cm|ir|dynt|hvu|rly|dl)(?:[0-9]{2}|:[a-z0-9]{1,3})\]"
+)
+_YAHOO_CODES = {
+    "tss": _R.BADREPUTATION, "ts": _R.BADREPUTATION, "tsl": _R.SPEEDING, "gl": _R.BLOCKED,
+    "bl": _R.BLOCKED, "ir": _R.BLOCKED, "dynt": _R.BLOCKED, "hvu": _R.SPAMDETECTED,
+    "rly": _R.NORELAYING, "cm": _R.SPAMDETECTED, "dl": _R.REJECTED,
+}  # fmt: skip
+
+# Mobile networks of Japan that answer after DATA, with nothing where the address would be.
+_KDDI = ("ezweb.ne.jp", "au.com", "uqmobile.jp")
+
+
+def reason_of(text: str, status: str, host: str) -> Reason | None:
+    """The reason, where the text (in lower case) or status is one that a vendor documents."""
+    french = _FRENCH.search(text)
+    if french is not None:
+        return _FRENCH_CODES.get(french[1])
+    yahoo = _YAHOO.search(text)
+    if yahoo is not None:
+        return _YAHOO_CODES[yahoo[1]]
+    if (
+        "user unknown" in text
+        and "disabled" not in text
+        and any(name in host or f"@{name}" in text for name in _KDDI)
+    ):
+        return _R.FILTERED if ": user unknown" in text and ">: user" not in text else _R.USERUNKNOWN
+    return _of_microsoft(text, status)
+
+
+def _of_microsoft(text: str, status: str) -> Reason | None:
+    _, _, tail = status.partition(".")
+    subject, _, number = tail.partition(".")
+    if not number.isdigit():
+        return None
+    detail = int(number)
+    if detail < 100 and not any(name in text for name in _OF_MICROSOFT):
+        return None
+    if detail >= 900:
+        return None
+    for wanted, first, last, reason in _MICROSOFT:
+        if subject == wanted and first <= detail <= last:
+            return reason
+    return None
