@@ -20,6 +20,7 @@ from services.delivery.dns.reader import DnsReader
 from services.delivery.dns.suffixes import Suffixes
 from services.delivery.dns.survey import Survey
 from services.delivery.domain.addresses import AddressPolicy
+from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
@@ -94,7 +95,7 @@ def _worker(
     rt: Runtime, config: Config, db: Database, vault: Vault, channel: WebhookChannel
 ) -> Worker:
     dispatcher = Dispatcher(
-        channel.send,
+        {Channel.WEBHOOK: channel.send},
         rt.clock,
         rt.ids,
         Schedule(config.retry_delays),

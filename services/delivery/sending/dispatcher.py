@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 from libs.clock import Clock
 from libs.ids import Ids
 from libs.obs.metrics import DELIVERY_IN_FLIGHT
-from services.delivery.domain.model import Leased
+from services.delivery.domain.model import Channel, Leased
 from services.delivery.domain.outcome import Attempted, Exchange, judge
 from services.delivery.domain.schedule import Schedule
 
@@ -53,11 +53,11 @@ class Flow:
 
 
 class Dispatcher:
-    """Starts attempts as far as the limits let it."""
+    """Starts attempts as far as the limits let it; `send` makes them, by channel."""
 
     def __init__(
         self,
-        send: Send,
+        send: Mapping[Channel, Send],
         clock: Clock,
         ids: Ids,
         schedule: Schedule,
@@ -172,7 +172,7 @@ class Dispatcher:
     async def _attempt(self, flow: Flow, delivery: Leased) -> None:
         start_time, start = self._clock.now(), self._clock.monotonic()
         try:
-            exchange = await self._send(delivery)
+            exchange = await self._send[delivery.target.channel](delivery)
         except Exception:  # a fault of ours; without an outcome its lease would stay
             log.exception("an attempt failed in a way that it must not")
             exchange = Exchange("internal")

@@ -29,6 +29,7 @@ from services.delivery.channels.clients import Clients
 from services.delivery.channels.resolver import Resolver, system_lookup
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.domain.addresses import AddressPolicy, parse_networks
+from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
@@ -112,7 +113,11 @@ class World:
             deadline,
         )
         dispatcher = Dispatcher(
-            channel.send, self.clock, self.ids, self.schedule, limits or Limits()
+            {Channel.WEBHOOK: channel.send},
+            self.clock,
+            self.ids,
+            self.schedule,
+            limits or Limits(),
         )
         sender = Sender(self, channel, dispatcher)
         self.senders.append(sender)
