@@ -56,7 +56,7 @@ from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid()
 """
 # Publishers hold their key locks from before they take ids until they end.
 _OLDEST_PUBLISHER = """
-select clock_timestamp() as now, min(coalesce(a.xact_start, '-infinity')) as oldest
+select clock_timestamp() as now, min(coalesce(a.xact_start, 'epoch')) as oldest
 from pg_locks l left join pg_stat_activity a on a.pid = l.pid
 where l.locktype = 'advisory' and l.granted and l.classid = $1::int::oid and l.objsubid = 2
     and l.database = (select oid from pg_database where datname = current_database())
@@ -109,6 +109,16 @@ class OutboxStatus:
     oldest_time: datetime | None
     relaying: bool
     error: str
+
+
+async def oldest_publisher(connection: Session) -> tuple[datetime, datetime | None]:
+    """Now, and when the oldest transaction that holds a key's lock began; None where none does.
+
+    One whose beginning is not shown (it ends this moment) began in 1970: the mark waits for it.
+    """
+    found = await connection.fetchrow(_OLDEST_PUBLISHER, LOCK_CLASS)
+    assert found is not None
+    return found["now"], found["oldest"]
 
 
 class Relay:
@@ -213,9 +223,7 @@ class Relay:
             low.sent(sent)
             if low.behind and now >= mark_at:
                 mark_at = now + MARK_EVERY
-                found = await connection.fetchrow(_OLDEST_PUBLISHER, LOCK_CLASS)
-                assert found is not None
-                low.advance(found["now"], found["oldest"])
+                low.advance(*await oldest_publisher(connection))
             if sent:
                 pause = _POLL_FIRST
                 continue

@@ -11,6 +11,8 @@ import pytest
 
 from libs.db import Database, migrate
 from libs.events import MIGRATIONS, Partition, store
+from libs.events.outbox import LOCK_CLASS
+from libs.events.relay import LowWater, oldest_publisher
 from libs.ids import Ids
 from libs.local.postgres import EmbeddedPostgres
 from libs.testing.clock import START, FakeClock
@@ -123,3 +125,17 @@ async def test_the_inbox_is_pruned_by_how_far_the_consumer_is(
 
 async def _remember(db: Database, key: int, id: UUID, when: object) -> None:
     await db.execute("insert into event_inbox values ($1, $2, $3)", key, id, when)
+
+
+async def test_a_publisher_whose_beginning_is_not_shown_holds_the_mark(here: World) -> None:
+    """As one that is just ending: its lock is still there, its transaction no more."""
+    db = await here.service()
+    low = LowWater()
+    low.sent(7)
+    async with db.acquire() as asks, db.acquire() as holds:
+        await holds.execute("select pg_advisory_lock($1, 5)", LOCK_CLASS)
+        low.advance(*await oldest_publisher(asks))
+        assert low.mark == 0
+        await holds.execute("select pg_advisory_unlock($1, 5)", LOCK_CLASS)
+        low.advance(*await oldest_publisher(asks))
+        assert low.mark == 7
