@@ -18,6 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from libs.db import Database, is_transient
+from libs.db.database import Connection
 from libs.events.log import Log, LogError, LogUnavailableError, Producer
 from libs.events.outbox import LOCK_CLASS, Outbox, record_of
 from libs.obs import metrics
@@ -111,7 +112,7 @@ class OutboxStatus:
     error: str
 
 
-async def oldest_publisher(connection: Session) -> tuple[datetime, datetime | None]:
+async def oldest_publisher(connection: Connection) -> tuple[datetime, datetime | None]:
     """Now, and when the oldest transaction that holds a key's lock began; None where none does.
 
     One whose beginning is not shown (it ends this moment) began in 1970: the mark waits for it.
