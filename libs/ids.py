@@ -18,8 +18,11 @@ from libs.errors import invalid
 
 # Crockford's base 32, in lower case: no i, l, o or u.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
 LENGTH = 26
+# Two letters at a time, and into the digits that int() reads: ids are shown and read all the time.
+_PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
+_DIGITS = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+_LETTERS = frozenset(ALPHABET)
 _VARIANT = 0b10 << 62
 
 
@@ -59,9 +62,15 @@ def derive(parent: UUID, *names: str) -> UUID:
 
 def encode(prefix: str, value: UUID) -> str:
     """The public form, such as "alr_01jc2v…": the prefix, and 26 letters and digits."""
-    number = value.int
-    letters = [ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    number, pairs = value.int, _PAIRS
+    high, low = number >> 70, number & (1 << 70) - 1
+    return (
+        f"{prefix}_{pairs[high >> 50]}{pairs[high >> 40 & 1023]}{pairs[high >> 30 & 1023]}"
+        f"{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}{pairs[high & 1023]}"
+        f"{pairs[low >> 60]}{pairs[low >> 50 & 1023]}{pairs[low >> 40 & 1023]}"
+        f"{pairs[low >> 30 & 1023]}{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}"
+        f"{pairs[low & 1023]}"
+    )
 
 
 def decode(prefix: str, text: str, *, field: str = "name") -> UUID:
@@ -72,14 +81,9 @@ def decode(prefix: str, text: str, *, field: str = "name") -> UUID:
         raise invalid(
             field, f"expected {kind}, such as {prefix}_01…; got {text[:60]!r}", "wrong_id_kind"
         )
-    number = 0
-    for letter in body:
-        value = _VALUE.get(letter)
-        if value is None or len(body) != LENGTH:
-            break
-        number = number << 5 | value
-    else:
-        if len(body) == LENGTH and number >> 128 == 0:
+    if len(body) == LENGTH and _LETTERS.issuperset(body):
+        number = int(body.translate(_DIGITS), 32)
+        if number >> 128 == 0:
             return UUID(int=number)
     raise invalid(
         field,

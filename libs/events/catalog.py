@@ -31,7 +31,7 @@ class CatalogError(Exception):
     """The contracts contradict themselves, or a message is no event."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventSpec:
     """Where events of one message type go."""
 
@@ -40,7 +40,7 @@ class EventSpec:
     partitions: int
     message: type[Message]
 
-    @property
+    @cached_property
     def type(self) -> str:
         """The message's full name, such as "pq.alerts.v1.AlertTriggered"."""
         return str(self.message.DESCRIPTOR.full_name)
