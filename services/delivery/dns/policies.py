@@ -88,4 +88,4 @@ async def _answered(request: StreamRequest) -> Answer:
             kept += bytes(part)
     if len(kept) > MAX_BYTES:
         return Answer(Status.ABSENT, problem="it is longer than 64 KiB")
-    return Answer(Status.FOUND, (printable(kept),))
+    return Answer(Status.FOUND, (printable(kept.replace(b"\r\n", b"\n")),))

@@ -1,13 +1,15 @@
 """A domain's report: its checks run, what they lack is read, and they run again until all is known.
 
-Each round asks all that the checks want at once, so a report takes as many round trips as its
-longest chain (an SPF include within an include) and not as many as it has questions.
+All that the checks want is asked at once, and they run again with each answer, so a report takes
+as many round trips as its longest chain (an SPF include within an include) and not as many as it
+has questions; a server that is silent holds up what depends on it and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from services.delivery.dns.policies import PolicyReader
 from services.delivery.dns.reader import DnsReader
@@ -44,29 +46,36 @@ class Survey:
         """What could be found out in time; the rest is unknown."""
         organization = await self._suffixes.organization()
         facts = Facts()
-        report = assess(subject, facts, organization)
         try:
             async with asyncio.timeout(self._deadline):
-                while facts.wanted and facts.asked < MAX_QUESTIONS:
-                    await self._read_wanted(facts)
-                    report = assess(subject, facts, organization)
+                await self._complete(facts, lambda: assess(subject, facts, organization))
         except TimeoutError:
             log.warning("a domain was not read in time", extra={"domain": subject.domain})
-            report = assess(subject, facts, organization)
-        return report
+        return assess(subject, facts, organization)
 
-    async def _read_wanted(self, facts: Facts) -> None:
-        """Asks what is wanted; each answer is kept as soon as it is there."""
+    async def _complete(self, facts: Facts, look: Callable[[], object]) -> None:
+        """Reads what is wanted until `look` wants nothing more."""
         slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def learn(question: Question) -> None:
+        async def read(question: Question) -> None:
             async with slots:
                 facts.learn(question, await self._read(question))
 
-        left = MAX_QUESTIONS - facts.asked
-        async with asyncio.TaskGroup() as group:
-            for question in list(facts.wanted)[:left]:
-                group.create_task(learn(question))
+        tasks: dict[Question, asyncio.Task[None]] = {}
+        try:
+            while True:
+                look()
+                for question in facts.wanted:
+                    if question not in tasks and len(tasks) < MAX_QUESTIONS:
+                        tasks[question] = asyncio.create_task(read(question))
+                under_way = [task for task in tasks.values() if not task.done()]
+                if not under_way:
+                    break
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*tasks.values())  # a fault of ours is raised, not swallowed
+        finally:
+            for task in tasks.values():
+                task.cancel()
 
     async def _read(self, question: Question) -> Answer:
         if question.kind is Kind.POLICY:

@@ -79,8 +79,3 @@ class Facts:
         """Adds an answer."""
         self._known[question] = answer
         self.wanted.pop(question, None)
-
-    @property
-    def asked(self) -> int:
-        """How many answers there are."""
-        return len(self._known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*?)\s*", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ def parse_tags(text: str) -> Tags:
     if not parts[-1].strip():
         parts.pop()  # a semicolon at the end is allowed
     for part in parts:
-        match = _TAG.fullmatch(part)
-        if match is None:
+        name, equals, value = part.partition("=")
+        name = name.strip().lower()
+        if not equals or not _NAME.fullmatch(name):
             problems.append(f"{_short(part)!r} is not tag=value")
             continue
-        name = match[1].lower()
         if name in values:
             problems.append(f"the tag {name!r} is there twice")
             continue
-        values[name] = match[2]
+        values[name] = value.strip()
     return Tags(values, tuple(problems))
 
 
