@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway.cli import exits
-from gateway.cli.commands import events, prices, product, tokens, webhooks
+from gateway.cli.commands import domains, events, prices, product, tokens, webhooks
 
 
 def build() -> typer.Typer:
@@ -26,6 +26,7 @@ def build() -> typer.Typer:
     app.command()(webhooks.listen)
     app.command()(webhooks.demo)
     app.add_typer(tokens.app, name="token")
+    app.add_typer(domains.app, name="domains")
     app.command()(product.doctor)
     app.command()(events.tail)
     return app

@@ -38,6 +38,7 @@ def test_help_loads_nothing_heavy():
         "doctor",
         "tail",
         "token",
+        "domains",
     ):
         assert f"\n  {command} " in done.stdout
     assert "130 interrupted" in done.stdout
@@ -56,6 +57,8 @@ def test_help_loads_nothing_heavy():
         (["migrate"], 3, "where the databases are is not known"),
         (["token", "list"], 4, "no token: none was given"),
         (["token", "list", "--token", "x", "--gateway", "127.0.0.1:1"], 3, "nothing answers"),
+        (["domains", "add", "a.test", "--key", "=x", "--token", "x"], 2, "expected selector"),
+        (["domains", "check", "a/b", "--token", "x"], 2, "is not a domain"),
         (["doctor", "--gateway", "127.0.0.1:1"], 3, "nothing answers"),
     ],
 )
