@@ -198,6 +198,12 @@ EMAIL_ERROR_CODES = Counter(
     "Refusals of e-mail providers and SMTP servers, by stable code (docs/email-codes.md).",
     ["provider", "code"],
 )
+EMAIL_STAGES = Counter(
+    "pq_email_stages",
+    "E-mails by the stage they reached: accepted, sent, delayed, delivered, soft_bounced, bounced,"
+    " complained.",
+    ["provider", "stage"],
+)
 DOMAIN_AUTH = Gauge(
     "pq_domain_auth",
     "The worst verdict of a sending domain's check: 2 pass, 1 warn, 0 fail, -1 unknown.",

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from libs.config import ConfigError
 from libs.db import Database
 from libs.runtime import Runtime
-from pq.delivery.v1 import delivery_pb2_grpc, domains_pb2_grpc
+from pq.delivery.v1 import (
+    delivery_pb2_grpc,
+    domains_pb2_grpc,
+    emails_pb2_grpc,
+    providers_pb2_grpc,
+)
 from services.delivery import consumer
 from services.delivery.channels.clients import Clients
+from services.delivery.channels.email.build import routes, sender, sink
+from services.delivery.channels.email.channel import EmailChannel
+from services.delivery.channels.email.render import Renderer
 from services.delivery.channels.resolver import Resolver
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.config import Config
@@ -20,19 +30,28 @@ from services.delivery.dns.reader import DnsReader
 from services.delivery.dns.suffixes import Suffixes
 from services.delivery.dns.survey import Survey
 from services.delivery.domain.addresses import AddressPolicy
+from services.delivery.domain.email_links import PURPOSE, Links
 from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
 from services.delivery.handlers.domains import Domains
+from services.delivery.handlers.email_suppressions import Suppressions
+from services.delivery.handlers.emails import EmailAddresses
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.sweeping import Sweeps
-from services.delivery.sending.dispatcher import Dispatcher, Limits
+from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
 from services.delivery.sending.worker import Pace, Worker
 from services.delivery.servicer.domains import DomainServicer
+from services.delivery.servicer.email_suppressions import SuppressionServicer
+from services.delivery.servicer.emails import EmailAddressServicer, EmailLinkServicer
 from services.delivery.servicer.endpoints import EndpointServicer
+from services.delivery.servicer.mails import MailServicer
 from services.delivery.servicer.messages import MessageServicer
+from services.delivery.store import emails
 from services.delivery.store.vault import Vault, VaultError
+
+logger = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Seconds from one look for domains that are due to the next; nothing but one indexed read each.
@@ -50,7 +69,12 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.relay(db, log)
 
     channel = WebhookChannel(policy, resolver, Clients(), rt.clock, config.attempt_deadline)
-    worker = _worker(rt, config, db, vault, channel)
+    links = Links(vault.derive(PURPOSE), config.public_url)
+    renderer, providers = Renderer(), routes(config, rt.clock)
+    email = EmailChannel(db, providers, renderer, links, sender(config), rt.clock, rt.ids)
+    worker = _worker(
+        rt, config, db, vault, {Channel.WEBHOOK: channel.send, Channel.EMAIL: email.send}
+    )
     rt.on_drain(worker.drain)
     rt.background("heartbeat", worker.beat, needs=db)
     rt.background("claims", worker.claim, needs=db)
@@ -69,6 +93,28 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.servicer(
         delivery_pb2_grpc.add_MessageServiceServicer_to_server,
         MessageServicer(db, rt.page_tokens()),
+    )
+    if not providers.configured:
+        logger.warning("nothing sends e-mail: it waits until PQ_EMAIL_PROVIDERS is set")
+    rt.background("email-lanes", lambda: _set_configured(db, providers.configured), needs=db)
+    addresses = EmailAddresses(db, worker, links, rt.clock, rt.ids, configured=providers.configured)
+    rt.servicer(
+        emails_pb2_grpc.add_EmailAddressServiceServicer_to_server,
+        EmailAddressServicer(db, addresses, rt.page_tokens(), rt.clock),
+    )
+    rt.servicer(
+        emails_pb2_grpc.add_EmailLinkServiceServicer_to_server,
+        EmailLinkServicer(addresses, renderer),
+    )
+    rt.servicer(
+        emails_pb2_grpc.add_SuppressionServiceServicer_to_server,
+        SuppressionServicer(
+            db, Suppressions(db, worker, rt.clock, rt.ids), rt.page_tokens(), rt.clock
+        ),
+    )
+    rt.servicer(
+        providers_pb2_grpc.add_MailServiceServicer_to_server,
+        MailServicer(sink(config), rt.page_tokens()),
     )
     _domains(rt, config, db, PolicyReader(policy, resolver, Clients(kept=_POLICY_CLIENTS)))
 
@@ -92,10 +138,10 @@ def _vault(config: Config) -> Vault:
 
 
 def _worker(
-    rt: Runtime, config: Config, db: Database, vault: Vault, channel: WebhookChannel
+    rt: Runtime, config: Config, db: Database, vault: Vault, channels: Mapping[Channel, Send]
 ) -> Worker:
     dispatcher = Dispatcher(
-        {Channel.WEBHOOK: channel.send},
+        channels,
         rt.clock,
         rt.ids,
         Schedule(config.retry_delays),
@@ -108,6 +154,11 @@ def _worker(
 async def _sweep(sweeps: Sweeps, worker: Worker) -> None:
     if await sweeps.run():
         worker.wake()
+
+
+async def _set_configured(db: Database, configured: bool) -> None:
+    await emails.set_configured(db, configured)
+    await asyncio.Event().wait()
 
 
 async def _reseal(sweeps: Sweeps) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from libs.config import field
 from libs.runtime import ServiceConfig
 from libs.runtime.config import address
+from services.delivery.channels.email.settings import EmailSettings
 from services.delivery.domain.addresses import Network, parse_networks
 from services.delivery.domain.schedule import DEFAULT_DELAYS, parse_delays
 
@@ -46,7 +47,7 @@ def _number(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Config(ServiceConfig):
+class Config(ServiceConfig, EmailSettings):
     """Delivery's settings. `drain_grace` must be longer than `attempt_deadline`."""
 
     secret_keys: Path = field(

@@ -12,7 +12,13 @@ from email_validator import EmailNotValidError, validate_email
 
 from libs.errors import invalid
 
+# What people are told of by e-mail; the confirmation is not for choosing.
+ALERT_TRIGGERED = "alert.triggered"
+ENDPOINT_FAILING = "endpoint.failing"
+ENDPOINT_DISABLED = "endpoint.disabled"
+EVENT_TYPES = frozenset({ALERT_TRIGGERED, ENDPOINT_FAILING, ENDPOINT_DISABLED})
 MAX_ADDRESSES = 20
+MAX_DETAIL = 500
 CONFIRMATION_LIFETIME = timedelta(days=3)
 # Between confirmations of one address, and how many a mailbox gets in a day, whoever asks.
 CONFIRMATION_PAUSE = timedelta(minutes=10)

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from libs.errors import AppError, Kind
 
-_PURPOSE = b"pq email links v1"
+PURPOSE = b"pq email links v1"
 _MAC = 16
 _SIZE = 1 + 16 + 5 + _MAC
 
@@ -29,10 +29,11 @@ class LinkKind(IntEnum):
 
 
 class Links:
-    """Makes and checks tokens, and the links around them. `base` is the public REST URL."""
+    """Makes and checks tokens, and the links around them. `base` is the public REST URL; the keys
+    are for PURPOSE alone."""
 
     def __init__(self, keys: Sequence[bytes], base: str) -> None:
-        self._keys = [hmac.digest(key, _PURPOSE, "sha256") for key in keys]
+        self._keys = tuple(keys)
         self._base = base.rstrip("/")
 
     @property

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from libs.api.filters import Where
 from libs.db import Reader, Tx
-from services.delivery.domain.model import Endpoint, EndpointState, Secrets, Target
+from services.delivery.domain.breaker import BreakerState
+from services.delivery.domain.model import Channel, Endpoint, EndpointState, Secrets, Target
 from services.delivery.store import lanes
 from services.delivery.store.vault import Vault
 
@@ -88,17 +89,20 @@ async def delete(tx: Tx, id: UUID) -> None:
     await lanes.note_removed(tx, [id])
 
 
-async def disable(tx: Tx, ids: Sequence[UUID], reason: str) -> None:
-    """Holds endpoints, with a reason; those that are held already stay as they are."""
-    await tx.execute(
+async def disable(tx: Tx, ids: Sequence[UUID], reason: str) -> list[UUID]:
+    """Holds endpoints, with a reason; those that are held already stay as they are. Answers which
+    it was news to."""
+    rows = await tx.fetch(
         "with held as (update endpoints set state = $2, state_reason = $3,"
         " revision = revision + 1, update_time = now() where id = any($1) and state = 1"
         " returning id)"
-        " update lanes set open = false where endpoint in (select id from held)",
+        " update lanes set open = false where endpoint in (select id from held)"
+        " returning endpoint",
         ids,
         EndpointState.DISABLED,
         reason,
     )
+    return [row["endpoint"] for row in rows]
 
 
 async def add_secret(
@@ -166,19 +170,34 @@ async def reseal(tx: Tx, vault: Vault, limit: int) -> int:
 
 
 _TARGETS = (
-    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed"
+    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed,"
+    " b.state as breaker, b.busy"
     " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
     " and (s.expire_time is null or s.expire_time > now())"
+    " left join breakers b on b.endpoint = e.id"
+)
+
+
+# Confirmed e-mail addresses too: an account without any costs a look into one index.
+_OF_ACCOUNTS = (
+    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed, s.version,"
+    " b.state as breaker, b.busy"
+    " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
+    " and (s.expire_time is null or s.expire_time > now())"
+    " left join breakers b on b.endpoint = e.id where e.account = any($1)"
+    " union all select a.id, a.account, a.email, a.event_types, case when l.open then 1 else 2 end,"
+    " null, null, 0, null, null from email_addresses a join lanes l on l.endpoint = a.id"
+    " where a.account = any($1) and a.state = 2 and not exists"
+    " (select from email_suppressions s where s.email_key = a.email_key)"
+    " order by id, version desc"
 )
 
 
 async def targets_of_accounts(
     reader: Reader, vault: Vault, accounts: Sequence[UUID]
 ) -> list[Target]:
-    """All endpoints of these accounts, in the order of their ids."""
-    rows = await reader.fetch(
-        f"{_TARGETS} where e.account = any($1) order by e.id, s.version desc", accounts
-    )
+    """All endpoints and confirmed e-mail addresses of these accounts, in the order of their ids."""
+    rows = await reader.fetch(_OF_ACCOUNTS, accounts)
     return _targets(vault, rows)
 
 
@@ -194,7 +213,10 @@ def _targets(vault: Vault, rows: Sequence[Any]) -> list[Target]:
     for row in rows:
         id = row["id"]
         first.setdefault(id, row)
-        keys.setdefault(id, []).append(vault.open(id, row["key_id"], row["sealed"]))
+        if row["sealed"] is None:
+            keys[id] = []
+        else:
+            keys.setdefault(id, []).append(vault.open(id, row["key_id"], row["sealed"]))
     return [
         Target(
             endpoint=id,
@@ -203,6 +225,9 @@ def _targets(vault: Vault, rows: Sequence[Any]) -> list[Target]:
             event_types=tuple(row["event_types"]),
             open=row["state"] == EndpointState.ACTIVE,
             keys=tuple(keys[id]),
+            gated=bool(row["busy"]) or row["breaker"] not in (None, BreakerState.CLOSED),
+            watched=row["breaker"] is not None,
+            channel=Channel.WEBHOOK if keys[id] else Channel.EMAIL,
         )
         for id, row in first.items()
     ]

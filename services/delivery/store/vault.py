@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ class Vault:
     ) -> None:
         self.current = current
         self._ciphers = {id: AESGCM(key) for id, key in keys.items()}
+        self._keys = [keys[current], *(key for id, key in keys.items() if id != current)]
         self._random = random
         self._opened = lru_cache(maxsize=_CACHED)(self._open)
 
@@ -57,6 +59,10 @@ class Vault:
         if not keys:
             raise VaultError(f"{path}: holds no key")
         return cls(keys, next(iter(keys)))
+
+    def derive(self, purpose: bytes) -> list[bytes]:
+        """Keys for another purpose, one that follows from each key; the current one's first."""
+        return [hmac.digest(key, purpose, "sha256") for key in self._keys]
 
     def seal(self, endpoint: UUID, key: bytes) -> bytes:
         """The signing key, sealed with the current key, for this endpoint alone."""
