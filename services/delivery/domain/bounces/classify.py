@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from services.delivery.domain.bounces import vendors
 from services.delivery.domain.bounces.addresses import ADDRESS as ADDRESS_IN_TEXT
 from services.delivery.domain.bounces.phrases import ADDRESS, LOCAL
-from services.delivery.domain.bounces.phrases_of_mail import GENERAL, MAIL, WEAK
+from services.delivery.domain.bounces.phrases_of_mail import MAIL
+from services.delivery.domain.bounces.phrases_of_servers import (
+    GENERAL,
+    OF_SECURITY,
+    SERVERS,
+    WEAK,
+)
 from services.delivery.domain.bounces.reasons import STATUSES, Reason, of_status
 
 MAX_DIAGNOSTIC = 4096
@@ -38,14 +44,15 @@ class Diagnostic:
 
 # The more telling first: what names its cause comes before what names only its effect.
 _ORDER = (
-    _R.VIRUSDETECTED, _R.BADREPUTATION, _R.SPEEDING, _R.TOOMANYCONN, _R.REQUIREPTR,
-    _R.NOTCOMPLIANTRFC, _R.AUTHFAILURE, _R.EXCEEDLIMIT, _R.MESGTOOBIG, _R.MAILBOXFULL,
-    _R.NORELAYING, _R.HASMOVED, _R.SUSPEND, _R.SPAMDETECTED, _R.POLICYVIOLATION, _R.BLOCKED,
-    _R.REJECTED, _R.NOTACCEPT, _R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED, _R.SECURITYERROR,
+    _R.VIRUSDETECTED, _R.BADREPUTATION, _R.TOOMANYCONN, _R.SPEEDING, _R.REQUIREPTR,
+    _R.NOTCOMPLIANTRFC, _R.SPAMDETECTED, _R.AUTHFAILURE,
+    _R.EXCEEDLIMIT, _R.MESGTOOBIG, _R.MAILBOXFULL,
+    _R.NORELAYING, _R.HASMOVED, _R.SUSPEND, _R.POLICYVIOLATION, _R.REJECTED,
+    _R.BLOCKED, _R.NOTACCEPT, _R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED, _R.SECURITYERROR,
     _R.FAILEDSTARTTLS, _R.CONTENTERROR, _R.SYSTEMFULL, _R.MAILERERROR, _R.SYSTEMERROR,
     _R.NETWORKERROR, _R.EXPIRED, _R.SYNTAXERROR,
 )  # fmt: skip
-_PHRASES = {**ADDRESS, **MAIL}
+_PHRASES = {**ADDRESS, **MAIL, **SERVERS}
 _TRIES = (*((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL)
 # RFC 3463 §3's own words, which servers repeat.
 _DESCRIBED = tuple(
@@ -53,7 +60,7 @@ _DESCRIBED = tuple(
     for code, (description, _, _) in STATUSES.items()
     if not description.startswith("Other") and len(description) > 8
 )
-# What is refused at MAIL is the sender, whatever the words are.
+# What is refused before RCPT is the sender or its host, whatever the words are.
 _OF_RECIPIENT = frozenset({_R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED})
 _OF_COMMAND = {
     "CONN": _R.BLOCKED,
@@ -61,6 +68,8 @@ _OF_COMMAND = {
     "HELO": _R.BLOCKED,
     "MAIL": _R.REJECTED,
 }
+# RFC 5321 §4.2.2: they speak of commands.
+_OF_PROTOCOL = frozenset({"500", "501", "502", "503", "504", "555"})
 
 
 def reason_of(diagnostic: Diagnostic) -> Reason:
@@ -75,11 +84,14 @@ def reason_of(diagnostic: Diagnostic) -> Reason:
         found = _by_words(text, diagnostic) or _by_words(more, diagnostic)
     if found is None:
         found = _of_status(diagnostic) or _described(text, diagnostic.status)
+        if found is _R.SECURITYERROR:
+            found = _first(f"{text} {more}", OF_SECURITY) or found
     if found is None:
         found = (
             _first(f"{text} {more}", WEAK)
             or _by_words(context, diagnostic)
             or _OF_COMMAND.get(diagnostic.command)
+            or (_R.SYNTAXERROR if diagnostic.reply in _OF_PROTOCOL else None)
         )
     if found is None:
         return _R.ONHOLD if text else _R.UNDEFINED
@@ -106,19 +118,22 @@ def is_temporary(status: str, reply: str, action: str, text: str) -> bool:
 
 
 _FOR_NOW = (
-    "deferred", "delayed", "will be retried", "will retry", "temporary failure", "temporarily",
+    "deferred", "delayed", "will be retried", "will retry", "details of temporary failure",
+    "temporarily", "hosts have been failing", "retry time not reached",
     "temporary problem", "retry timeout exceeded", "try again later", "warning message only",
 )  # fmt: skip
 
 
 def _by_words(text: str, diagnostic: Diagnostic) -> Reason | None:
-    if text.startswith("x-unix;"):
-        return _R.MAILERERROR
     reason = _first(text, _TRIES) if text else None
-    if reason in _OF_RECIPIENT and diagnostic.command == "MAIL":
-        return _R.REJECTED
+    if text.startswith("x-unix;") and reason is not _R.MAILBOXFULL:
+        return _R.MAILERERROR
+    if reason in _OF_RECIPIENT and diagnostic.command in _OF_COMMAND:
+        return _OF_COMMAND[diagnostic.command]
     if reason is _R.USERUNKNOWN:
         return _no_such_user(text, diagnostic)
+    if reason is _R.MESGTOOBIG and diagnostic.status[2:] == "2.3":
+        return _R.EXCEEDLIMIT
     if reason is _R.HOSTUNKNOWN and diagnostic.status[:1] == "4":
         return _R.NETWORKERROR
     return reason
@@ -127,21 +142,24 @@ def _by_words(text: str, diagnostic: Diagnostic) -> Reason | None:
 def _no_such_user(text: str, diagnostic: Diagnostic) -> Reason:
     """A server that has no such user says so at RCPT. One that took RCPT, and says so later, has
     the user, who filters; unless the status or a program of its own says otherwise."""
+    found = of_status(diagnostic.status)
+    disabled = any("disabled" in said for said in (text, diagnostic.more, diagnostic.context))
+    if disabled and found in (None, _R.FILTERED):
+        return _R.SUSPEND
     if diagnostic.command in ("RCPT", "VRFY", "EXPN"):
         return _R.USERUNKNOWN
-    found = of_status(diagnostic.status)
-    if found is _R.FILTERED and ("disabled" in text or "disabled" in diagnostic.more):
-        return _R.SUSPEND
     if found is _R.SECURITYERROR:
         return _R.FILTERED
     if found is not None:
         return found
+    if diagnostic.status and diagnostic.reply and not diagnostic.command:
+        return _R.USERUNKNOWN
     return _R.USERUNKNOWN if any(says(text, phrase) for phrase in LOCAL) else _R.FILTERED
 
 
 def _of_status(diagnostic: Diagnostic) -> Reason | None:
     found = of_status(diagnostic.status)
-    return _R.REJECTED if found in _OF_RECIPIENT and diagnostic.command == "MAIL" else found
+    return _OF_COMMAND.get(diagnostic.command, found) if found in _OF_RECIPIENT else found
 
 
 def _described(text: str, status: str) -> Reason | None:

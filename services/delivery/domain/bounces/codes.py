@@ -6,7 +6,10 @@ import re
 from typing import NamedTuple
 
 _STATUS = re.compile(r"(?<![0-9.\[])#?([245])\.([0-7])\.([0-9]{1,3})(?![0-9.]*[0-9\]])")
-_REPLY = re.compile(r"(?<![0-9./_-])(?<![0-9]:)([245][0-5][0-9])(?=[ \-:;,)>\n]|$)")
+_REPLY = re.compile(
+    r"(?<![0-9./_-])(?<![0-9]:)"
+    r"(42[12]|43[02]|45[0-9]|50[0-4]|52[13-6]|53[0-58]|541|55[0-8])(?=[ \-:;,)>\n]|$)"
+)
 _VERBS = "rcpt|mail|data|ehlo|helo"
 _COMMANDS = (
     (re.compile(r"in reply to (?:the )?([a-z]{4})"), None),
@@ -83,7 +86,7 @@ def find(field: str, text: str) -> Codes:
 
 def replies(text: str) -> list[str]:
     """All SMTP replies of refusals, in their order."""
-    found = [code for code in _REPLY.findall(text) if code[0] != "2"]
+    found = _REPLY.findall(text)
     inner = _INNER.search(text)
     return [inner[1], *found] if inner is not None else found
 

@@ -6,21 +6,26 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.delivery.domain.bounces import addresses, codes, notice, report
+from services.delivery.domain.bounces import addresses, codes, kinds, notice, notification, report
 from services.delivery.domain.bounces.classify import Diagnostic, is_temporary, reason_of
 from services.delivery.domain.bounces.mail import Mail, Part, header_text, read, without_tags
 from services.delivery.domain.bounces.reasons import Reason, is_hard, own_status
 from services.delivery.domain.bounces.rows import Bounce, Draft
 
 MAX_SAID = 500
+_MAX_DEPTH = 2
 _MAX_NOTICE = 32 * 1024
 _RETURNED = ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
 _STATUS = ("message/delivery-status", "message/global-delivery-status")
 _MESSAGE_ID = re.compile(r"(?im)^message-id:\s{0,8}<([^<>\s]{1,250})>")
+_HOTMAIL = "x-hmxmroriginalrecipient"
 _FEEDBACK_ID = re.compile(r"(?im)^feedback-id:[ \t]{0,8}(\S{1,250})")
-_RETURNED_TO = re.compile(r"(?im)^(?:to|x-original-to|delivered-to):[ \t]{0,8}([^\n]{1,500})")
-_DAEMON = re.compile(
-    r"(?i)mailer-daemon|postmaster|mail delivery|mail system|majordomo|-admin@|no-?reply"
+# OpenSMTPD's fields say one thing of all recipients; what tells is its words.
+_OPENSMTPD = re.compile(r"Hi!\s{1,20}This is the MAILER-DAEMON")
+# Microsoft's complaints come without a report, but with a header in the mail that came back.
+_COMPLAINT = re.compile(r"(?i)complaint about message from ")
+_RETURNED_TO = re.compile(
+    r"(?im)^(x-hmxmroriginalrecipient|to|x-original-to|delivered-to):[ \t]{0,8}([^\n]{1,500})"
 )
 
 
@@ -33,28 +38,48 @@ def parse(raw: bytes) -> list[Bounce]:
 
 def _bounces(mail: Mail, depth: int) -> list[Bounce]:
     texts, returned = _sides(mail)
-    feedback = [part for part in mail.parts if part.kind == "message/feedback-report"]
-    if feedback:
-        return _complaints(feedback[0], returned)
-    reporting, drafts = _reported(mail.parts)
+    answered = _no_failure(mail, texts, returned)
+    if answered:
+        return answered
+    kind, drafts, reporting = notification.read(texts)
+    if not kind:
+        reporting, drafts = _drafts(mail, texts, returned)
+    if not drafts and depth < _MAX_DEPTH:
+        for part in mail.parts:
+            inner = part.kind in _RETURNED and _bounces(read(part.text.encode()), depth + 1)
+            if inner:
+                return inner
+    if kind == "complaint":
+        return [_plain(Reason.FEEDBACK, draft.recipient, kind, returned) for draft in drafts]
+    return [_row(draft, reporting, returned) for draft in drafts]
+
+
+def _no_failure(mail: Mail, texts: str, returned: str) -> list[Bounce]:
+    """Complaints and automatic replies."""
+    feedback = [part.text for part in mail.parts if part.kind == "message/feedback-report"]
+    if feedback or _COMPLAINT.match(header_text(mail.headers.get("subject", ""))):
+        return _complaints(feedback[0] if feedback else "", returned)
+    if kinds.asks_to_unsubscribe(texts):
+        return [_plain(Reason.FEEDBACK, _sender(mail), "unsubscribe", returned)]
+    if not any(part.kind in _STATUS for part in mail.parts) and kinds.is_auto_reply(mail):
+        return [_plain(Reason.VACATION, _sender(mail), texts, returned)]
+    return []
+
+
+def _drafts(mail: Mail, texts: str, returned: str) -> tuple[str, list[Draft]]:
+    """The reporting server and the recipients: of fields, else of words."""
     own = _own(mail)
+    if _OPENSMTPD.search(texts[:1000]):
+        return "", _told(mail, texts, returned, own)
+    reporting, drafts = _reported(mail.parts)
     if not drafts:
         reporting, drafts = report.delivery_status(texts)
         texts = _without_fields(texts) if drafts else texts
-    if drafts:
-        for draft in drafts:
-            notice.tell(draft, texts, own, alone=len(drafts) == 1)
-    elif _is_auto_reply(mail):
-        return [_plain(Reason.VACATION, _sender(mail), texts, returned)]
-    else:
-        drafts = _told(mail, texts, returned, own)
-    if not drafts and depth < 2:
-        for part in mail.parts:
-            if part.kind in _RETURNED:
-                inner = _bounces(read(part.text.encode("utf-8", "replace")), depth + 1)
-                if inner:
-                    return inner
-    return [_row(draft, reporting, returned) for draft in drafts]
+    if not drafts:
+        return reporting, _told(mail, texts, returned, own)
+    for draft in drafts:
+        notice.tell(draft, texts, own, alone=len(drafts) == 1)
+    return reporting, drafts
 
 
 def _sides(mail: Mail) -> tuple[str, str]:
@@ -99,78 +124,33 @@ def _sender(mail: Mail) -> str:
     return found[0] if found else ""
 
 
-def _is_auto_reply(mail: Mail) -> bool:
-    """A person's mailbox answered: RFC 3834, and what came before it."""
-    headers = mail.headers
-    if _DAEMON.search(headers.get("from", "")) or "x-failed-recipients" in headers:
-        return False
-    submitted = headers.get("auto-submitted", "").lower()
-    if submitted.startswith(("auto-replied", "auto-generated")):
-        return True
-    if any(
-        name in headers for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress")
-    ):
-        return "x-auto-response-suppress" not in headers or bool(
-            _AWAY.search(header_text(headers.get("subject", "")))
-        )
-    if headers.get("precedence", "").lower() in ("auto_reply", "auto-reply"):
-        return True
-    return bool(_AWAY.search(header_text(headers.get("subject", ""))))
-
-
-_AWAY = re.compile(
-    r"(?i)^\W*(?:auto(?:matic|mated)?[ :_-]*(?:reply|response|responder|answer)"
-    r"|out of (?:the )?office"
-    r"|vacation|away from|on vacation|abwesen|automatische antwort|réponse automatique"
-    r"|respuesta automática|自動返信|不在)"
-)
-
-
 def _told(mail: Mail, texts: str, returned: str, own: set[str]) -> list[Draft]:
     """Recipients of a bounce that has no fields, "" of mail that is no bounce."""
     failed = addresses.in_text(mail.headers.get("x-failed-recipients", ""))
     if failed:
         drafts = [Draft(address) for address in dict.fromkeys(failed)][:50]
         for draft in drafts:
-            notice.tell(draft, texts, own, alone=len(drafts) == 1)
+            notice.tell(draft, texts, own, alone=False)
+        if len(drafts) == 1 and not drafts[0].said:
+            drafts[0].said = texts
         return drafts
-    if not _looks_like_bounce(mail, texts):
+    if not kinds.looks_like_bounce(mail, texts):
         return []
     drafts = notice.recipients(texts, own)
     if drafts:
         return drafts
     to = _RETURNED_TO.search(returned)
-    back = addresses.in_text(to[1]) if to is not None else []
+    back = addresses.in_text(to[2]) if to is not None else []
     inside = [found for found in addresses.in_text(texts) if found.lower() not in own]
-    named = (back or inside or addresses.in_text(mail.headers.get("from", "")))[:1]
-    return [Draft(address, said=texts) for address in named]
+    author = [] if kinds.is_daemon(mail) else addresses.in_text(mail.headers.get("from", ""))
+    return [Draft(address, said=texts) for address in (back or inside or author)[:1]]
 
 
-def _looks_like_bounce(mail: Mail, texts: str) -> bool:
-    headers = mail.headers
-    if mail.report == "delivery-status" or headers.get("return-path", "?") in ("<>", ""):
-        return True
-    subject = header_text(headers.get("subject", ""))
-    if _RCPT.search(texts) or _DAEMON.search(headers.get("from", "")):
-        return True
-    return bool(_FAILED.search(subject) or _FAILED.search(texts[:2000]))
-
-
-_RCPT = re.compile(r"(?i)rcpt to: ?<?[^\s@]{1,64}@")
-_FAILED = re.compile(
-    r"(?i)undeliver|deliver(?:y|ed)? (?:status|failure|failed|notification|report|error)"
-    r"|returned mail|returning message|failure notice|mail failure|non[- ]?deliver"
-    r"|mail system error"
-    r"|could not be delivered|not be delivered|message (?:status|rejected)|mail delivery|bounce"
-    r"|not a member|not member|メールエラー|不達|недоставлен"
-)
-
-
-def _complaints(part: Part, returned: str) -> list[Bounce]:
-    kind, named, fields = report.feedback(part.text)
+def _complaints(text: str, returned: str) -> list[Bounce]:
+    kind, named, fields = report.feedback(text)
     if not named:
-        to = _RETURNED_TO.search(returned)
-        named = addresses.in_text(to[1])[:1] if to is not None else []
+        found = sorted(_RETURNED_TO.findall(returned), key=lambda row: row[0].lower() != _HOTMAIL)
+        named = addresses.in_text(found[0][1])[:1] if found else []
     reporting = report.host(fields.get("reporting-mta", ""))
     row = [_plain(Reason.FEEDBACK, name, kind, returned) for name in named or [""]]
     return [replace(bounce, reporting=reporting) for bounce in row]
@@ -192,6 +172,7 @@ def _plain(reason: Reason, recipient: str, said: str, returned: str) -> Bounce:
 
 def _row(draft: Draft, reporting: str, returned: str) -> Bounce:
     said = [text for text in (draft.diagnostic, draft.said, draft.before) if text.strip()]
+    whole = "\n".join(said)
     said = [_answered(text) for text in said]
     found = codes.Codes(draft.status, "")
     for at, text in enumerate(said):
@@ -199,14 +180,15 @@ def _row(draft: Draft, reporting: str, returned: str) -> Bounce:
         status = found.status if at and found.status else more.status
         found = codes.Codes(status, found.reply or more.reply)
     command = next(filter(None, map(codes.command, said)), "")
-    first, *rest = said or [""]
-    second = rest.pop(0) if len(said) > 1 and said[1] is not draft.before else ""
+    first = said[0] if said else ""
+    direct = [_answered(text) for text in (draft.diagnostic, draft.said) if text.strip()]
+    direct += ["", ""] if direct or found.status or found.reply else [first, ""]
     known = Diagnostic(
-        first, found.status, found.reply, command, draft.remote, second, "\n".join(rest)
+        direct[0], found.status, found.reply, command, draft.remote, direct[1], whole
     )
     reason = reason_of(known)
-    temporary = is_temporary(found.status, found.reply, draft.action, "\n".join(said))
-    status = found.status or own_status(reason, temporary)
+    temporary = is_temporary(found.status, found.reply, draft.action, f"{first}\n{draft.said}")
+    status = found.status or own_status(_known(reason, draft, command), temporary)
     message_id, feedback_id = _ids(returned)
     return Bounce(
         recipient=draft.recipient,
@@ -222,6 +204,11 @@ def _row(draft: Draft, reporting: str, returned: str) -> Bounce:
         message_id=message_id,
         feedback_id=feedback_id,
     )
+
+
+def _known(reason: Reason, draft: Draft, command: str) -> Reason:
+    """What is known of the recipient: with Exim nothing, where MAIL was refused before RCPT."""
+    return Reason.ONHOLD if command == "MAIL" and "\n    SMTP error from" in draft.said else reason
 
 
 _ANSWER = re.compile(

@@ -29,11 +29,11 @@ USERUNKNOWN = (
     "no such person", "no such local user", "not a valid mailbox", "not a valid user",
     "not a valid recipient", "not a known user", "is not a known", "not listed in",
     "not our customer", "no one by that name", "no user by that name", "doesn't have a*account",
-    "no valid recipient", "unknown local-part", "unknown local part", "unrouteable address",
-    "unroutable address", "unable to lookup user", "unknown account", "unknown to domino",
-    "not listed in domino directory", "not listed in public name", "delivery userid",
-    "in local recipient table", "in virtual alias table", "in virtual mailbox table",
-    "in relay recipient table", "recipient address rejected: access denied", "email not found",
+    "no valid recipient", "unknown local-part", "unknown local part", "unable to lookup user",
+    "unknown account", "unknown to domino", "not listed in domino directory",
+    "not listed in public name", "delivery userid", "in local recipient table",
+    "in virtual alias table", "in virtual mailbox table", "in relay recipient table",
+    "recipient address rejected: access denied", "email not found",
     "recipient address rejected: invalid", "recipient address rejected. user", "ldap verification",
     "recipient address rejected: unverified", "recipient verify failed",
     "couldn't be delivered*no", "callout verification", "verification of recipient",
@@ -96,8 +96,8 @@ HASMOVED = (
 )  # fmt: skip
 
 FILTERED = (
-    "user refused", "refused by recipient", "rejected by recipient", "recipient refused",
-    "recipient*blocked", "does not accept mail from you",
+    "refused due to recipient preferences", "user refused", "refused by recipient",
+    "rejected by recipient", "recipient refused", "does not accept mail from you",
     "because the recipient is only accepting", "only accepting mail from specific",
     "due to extended inactivity new mail is not", "rejected by the domain filter",
     "recipient is not accepting", "user reject", "user rejected", "blocked by the recipient",
@@ -109,14 +109,15 @@ FILTERED = (
 )  # fmt: skip
 
 HOSTUNKNOWN = (
-    "host unknown", "unknown host", "host not found", "no such domain", "domain does not exist",
-    "domain doesn't exist", "domain not found", "domain name not found", "unknown domain",
-    "domain*does not exist", "domain*couldn't be found", "domain*not found", "no such host",
-    "lookup failure: host", "nxdomain", "domain is not*reachable", "non-existent domain",
-    "non existent domain", "bad destination system", "recipient domain must exist",
-    "recipient address rejected: domain", "unrouteable mail domain", "unroutable mail domain",
-    "no route for the domain", "couldn't find any host", "cannot resolve", "is unroutable",
-    "invalid domain", "domain invalid", "host or domain name not found", "host name lookup*not",
+    "unrouteable address", "unroutable address", "host unknown", "unknown host", "host not found",
+    "no such domain", "domain does not exist", "domain doesn't exist", "domain not found",
+    "domain name not found", "unknown domain", "domain*does not exist", "domain*couldn't be found",
+    "domain*not found", "no such host", "lookup failure: host", "nxdomain",
+    "domain is not*reachable", "non-existent domain", "non existent domain",
+    "bad destination system", "recipient domain must exist", "recipient address rejected: domain",
+    "unrouteable mail domain", "unroutable mail domain", "no route for the domain",
+    "couldn't find any host", "cannot resolve", "is unroutable", "invalid domain",
+    "domain invalid", "host or domain name not found", "host name lookup*not",
     "name or service not known", "illegal host/domain", "illegal domain", "unable to resolve",
     "destination server not found", "dns name error", "all relevant mx records point to non",
     "all host address lookups failed permanently", "no mx or a records", "host/domain*unknown",
@@ -125,17 +126,19 @@ HOSTUNKNOWN = (
 )  # fmt: skip
 
 NOTACCEPT = (
- "couldn't find a mail exchanger", "indicated no smtp service",
-    "does not accept mail", "do not accept mail", "doesn't accept mail", "accepts no mail",
-    "does not accept email", "does not accept any mail", "doesn't accept any mail", "nullmx",
-    "null mx", "domain does not accept", "not accepting network messages", "not accepting mail",
-    "mail server is not accepting", "system is not accepting",
-    "smtp protocol returned a permanent", "host/domain does not accept", "mail receiving disabled",
-    "does not receive mail", "domain*not accept*mail", "no mail accepted",
-    "cannot accept mail for", "mail for*not accepted here", "does not run a mail",
+    "no mx found for", "no mx record", "has no mx", "no mx host", "couldn't find a mail exchanger",
+    "indicated no smtp service", "does not accept mail", "do not accept mail",
+    "doesn't accept mail", "accepts no mail", "does not accept email", "does not accept any mail",
+    "doesn't accept any mail", "nullmx", "null mx", "domain does not accept",
+    "not accepting network messages", "not accepting mail", "mail server is not accepting",
+    "system is not accepting", "smtp protocol returned a permanent", "host/domain does not accept",
+    "mail receiving disabled", "does not receive mail", "domain*not accept*mail",
+    "no mail accepted", "cannot accept mail for", "mail for*not accepted here",
+    "does not run a mail",
 )  # fmt: skip
 
 REJECTED = (
+    "manually blocked senders", "blocked senders", "sender*on*block list",
     "sender address rejected", "sender rejected", "sender is rejected", "sender address*rejected",
     "address rejected: sender", "sender domain*rejected", "sender is invalid", "invalid sender",
     "unroutable sender", "unrouteable sender", "sender verify failed", "sender verification",
@@ -147,18 +150,20 @@ REJECTED = (
     "you do not have permission to post", "not have permissions to post", "permission to post",
     "posting to this list", "not allowed to post", "members only", "not allowed to submit",
     "sender denied", "denied due to sender", "from*blacklisted sender", "sender*blacklisted",
-    "sender*blocked", "address*in blacklist", "returned mail is not accepted",
-    "unacceptable sender", "we do not accept mail from this address", "access denied for sender",
-    "sender not allowed", "domain*has a bad sender", "domain of*does not resolve",
-    "sender's domain", "sender*not found", "bad sender's mailbox", "bad sender's system",
-    "message sender*refused", "fromdenied", "sent from*is not allowed", "sendas", "send mail as",
-    "send as*denied", "sendasdenied", "group you tried to contact", "no such group",
-    "groups.google.com/support", "spammer", "sender refused", "server does not accept mail from",
-    "invalid mailbox of sender", "sender email address", "sending domain", "senders' domain",
-    "no reply host for", "cannot be verified as a sender",
+    "address that has been blacklisted", "sender*blocked", "address*in blacklist",
+    "returned mail is not accepted", "unacceptable sender",
+    "we do not accept mail from this address", "access denied for sender", "sender not allowed",
+    "domain*has a bad sender", "domain of*does not resolve", "sender's domain", "sender*not found",
+    "bad sender's mailbox", "bad sender's system", "message sender*refused", "fromdenied",
+    "sent from*is not allowed", "sendas", "send mail as", "send as*denied", "sendasdenied",
+    "group you tried to contact", "no such group", "groups.google.com/support", "spammer",
+    "sender refused", "server does not accept mail from", "invalid mailbox of sender",
+    "sender email address", "sending domain", "senders' domain", "no reply host for",
+    "cannot be verified as a sender",
 )  # fmt: skip
 
 NORELAYING = (
+    "email address is not verified", "identities failed the check", "open relay not allowed",
     "relaying denied", "relay access denied", "relay denied", "relaying not allowed",
     "relay not permitted", "not permitted to relay", "relaying is prohibited",
     "relaying prohibited", "unable to relay", "not allowed to relay", "relay not allowed",
@@ -174,11 +179,10 @@ NORELAYING = (
 
 # Of them, those that the mailbox's own server says, before there is any SMTP.
 LOCAL = (
-    "recipient name is not recognized", "delivery userid", "not listed in", "no mailbox here",
-    "unrouteable address", "unroutable address", "unknown local", "mail.local:", "local user",
-    "unknown recipient", "doesn't have a*account", "見つかりません",
-    "and other recipients in the same", "not in directory", "address couldn't be found",
-    "unknown to domino", "no such virtual",
+    "invalid user address", "recipient name is not recognized", "delivery userid", "not listed in",
+    "no mailbox here", "unknown local", "mail.local:", "local user", "unknown recipient",
+    "doesn't have a*account", "見つかりません", "and other recipients in the same",
+    "not in directory", "address couldn't be found", "unknown to domino", "no such virtual",
 )  # fmt: skip
 
 ADDRESS: dict[Reason, tuple[str, ...]] = {

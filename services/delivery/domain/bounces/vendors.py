@@ -64,6 +64,10 @@ _YAHOO_CODES = {
     "rly": _R.NORELAYING, "cm": _R.SPAMDETECTED, "dl": _R.REJECTED,
 }  # fmt: skip
 
+# GoDaddy: https://www.godaddy.com/help/what-does-my-email-bounceback-mean-3568
+_GODADDY = re.compile(r"\bib([0-9])[0-9]{2}\b")
+_GODADDY_CODES = {"1": _R.BLOCKED, "2": _R.SPEEDING, "5": _R.SPAMDETECTED, "6": _R.SPEEDING}
+
 # Mobile networks of Japan that answer after DATA, with nothing where the address would be.
 _KDDI = ("ezweb.ne.jp", "au.com", "uqmobile.jp")
 
@@ -76,13 +80,20 @@ def reason_of(text: str, status: str, host: str) -> Reason | None:
     yahoo = _YAHOO.search(text)
     if yahoo is not None:
         return _YAHOO_CODES[yahoo[1]]
-    if (
-        "user unknown" in text
-        and "disabled" not in text
-        and any(name in host or f"@{name}" in text for name in _KDDI)
-    ):
-        return _R.FILTERED if ": user unknown" in text and ">: user" not in text else _R.USERUNKNOWN
+    godaddy = _GODADDY.search(text)
+    if godaddy is not None and ("secureserver" in host or "x.co/" in text):
+        return _GODADDY_CODES.get(godaddy[1])
+    if any(name in host or f"@{name}" in text for name in _KDDI):
+        found = _of_kddi(text)
+        if found is not None:
+            return found
     return _of_microsoft(text, status)
+
+
+def _of_kddi(text: str) -> Reason | None:
+    if "user unknown" not in text or "disabled" in text:
+        return None
+    return _R.FILTERED if ": user unknown" in text and ">: user" not in text else _R.USERUNKNOWN
 
 
 def _of_microsoft(text: str, status: str) -> Reason | None:

@@ -1,0 +1,149 @@
+"""Words by which mail servers say what is wrong with themselves or with the way between, in lower
+case; and what words say that fit many reasons. "a*b" is as in `phrases`.
+"""
+
+from __future__ import annotations
+
+from services.delivery.domain.bounces.reasons import Reason
+
+_R = Reason
+
+TOOMANYCONN = (
+    "too many connections", "too many concurrent", "too many sessions", "concurrent connections",
+    "connections from your", "connection rate", "max connections", "maximum connections",
+    "connection limit", "number of connections", "too many smtp sessions", "too many open",
+    "many simultaneous", "connection refused*too many", "server busy", "too many incoming",
+    "session limit", "too many errors from your", "connections per", "unusual*connections",
+    "all sockets in use", "max*smtp connections",
+)  # fmt: skip
+
+FAILEDSTARTTLS = (
+    "not support tls", "tls is not", "tls not available", "tls currently unavailable", "no tls",
+    "tls required but", "tls-only", "requires tls", "cannot start tls", "certificate error",
+    "certificate is not trusted", "tls encryption required", "tls is mandatory", "starttls",
+    "tls handshake", "tls required", "tls connection", "tls negotiation", "tls session",
+    "ssl handshake", "certificate verif", "certificate*expired", "server certificate",
+    "requiretls", "tls is required", "tls-required", "secure connection", "mta-sts", "dane",
+)  # fmt: skip
+
+SYSTEMFULL = (
+    "mail system full", "insufficient system storage", "no space left on device", "disk full",
+    "system storage", "requested mail action aborted: exceeded storage", "mail system congestion",
+    "insufficient disk space", "not enough disk space", "not enough disk", "no space left",
+    "out of disk", "filesystem is full", "file system full", "disk is full", "server*full",
+)  # fmt: skip
+
+SYSTEMERROR = (
+    "system error", "internal error", "local error", "server error", "local configuration error",
+    "configuration error", "cannot allocate memory", "out of memory", "can't create",
+    "cannot create", "can't open", "unable to open", "cannot open", "ldap server", "ldap*fail",
+    "unable to connect*database", "database error", "i/o error", "mailer table",
+    "duplicated message-id", "insufficient memory", "timeout waiting for input",
+    "interrupted system call", "process failed", "mail system config error", "system config error",
+    "config error", "loops back to myself", "loops back to itself", "host configuration error",
+    "user database", "service currently unavailable", "directory server failure",
+    "resources temporarily", "resources unavailable", "unexpected error",
+    "insufficient system resources", "delivery error", "service is not available",
+    "cannot send*message", "unable to process", "system incorrectly configured",
+    "internal reasons", "after multiple retries", "service refused, please try later",
+    "error in processing", "local delivery", "not capable of selected features",
+    "queue file write error", "server failure", "deferred*internal", "write error",
+    "undefined error", "application error",
+)  # fmt: skip
+
+NETWORKERROR = (
+    "too many hops", "too many received", "mail loop", "mail forwarding loop", "routing loop",
+    "loop detected", "hop count", "looping", "forwarding loop", "forwarded more than",
+    "network is unreachable", "network unreachable", "network error", "no route to host",
+    "connection refused", "connection reset", "connection lost", "lost connection",
+    "connection was dropped", "host name lookup failure", "name lookup failure",
+    "name server*fail", "dns lookup", "dns error", "dns server", "nameserver",
+    "name service error", "host unreachable", "host is down", "unable to contact",
+    "unable to route", "can't connect", "cannot connect", "could not connect", "connection*closed",
+    "no answer from host", "bad connection", "dns temporarily", "malformed name server",
+    "no network connection", "temporary dns", "could not resolve", "maximum forwarding",
+    "server terminated", "address already in use", "error during communication", "broken pipe",
+    "unable to establish connection", "didn't answer", "ip address lookup", "message loop",
+    "server closed connection",
+)  # fmt: skip
+
+EXPIRED = (
+    "could not deliver for the last", "delivery failed*attempts", "not reachable",
+    "giving up after", "delivery attempts failed", "gave up after", "has not been collected after",
+    "attempts to deliver", "aborted after", "could not be sent for", "not delivered after",
+    "no delivery for", "unable to deliver this message after", "could not find a gateway",
+    "been trying to deliver", "maximum queue", "queue lifetime", "queue.expired",
+    "undeliverable for", "attempted to deliver*times", "connection timed out", "timed out",
+    "operation timed out", "timeout", "delivery time expired", "message expired",
+    "envelope expired", "expired after", "retry timeout exceeded", "queue too long",
+    "in queue too long", "been in the queue", "could not be delivered for",
+    "retry time not reached", "hosts have been failing", "long failure period",
+    "not reached for any host", "delivery expired", "message timed out", "retries*exceeded",
+    "did not accept our requests to connect", "establish an smtp connection", "too old",
+    "cannot send message for", "has been delayed", "delivery attempts will continue",
+    "will retry for", "delay in the delivery", "message has been delayed",
+    "hours and could not be delivered", "was not delivered within", "expiration",
+    "undelivered for", "was not delivered in", "unable to deliver*in the specified", "retry limit",
+    "maximum time", "not been delivered yet", "not yet received", "host unavailable",
+    "no answer from", "socket error", "message*expired", "for too long",
+    "could not be delivered in",
+)  # fmt: skip
+
+MAILERERROR = (
+    "mailer error", "command failed", "exit status", "exit code", "exited with",
+    "unknown mailer error", "local delivery failed", "procmail", "pipe to |", "|/",
+    "unknown mailer-error", "command died", "process died", "prog mailer", "command output",
+    "returned error", "pipe returned", "error from .forward", "not write to mailbox",
+    "non zero exit", "delivery failed with*exit", "mailer returned", "child process",
+    "vdelivermail: command",
+)  # fmt: skip
+
+SYNTAXERROR = (
+    "improper sequence of commands", "out of sequence", "need rcpt", "need mail", "no recipients",
+    "valid rcpt to required", "nested mail", "unimplemented", "is not implemented", "syntax error",
+    "malformed address", "bad sequence", "command not recognized", "command unrecognized",
+    "unrecognized command", "unknown command", "invalid command", "command out of sequence",
+    "command not implemented", "command parameter not", "bad command", "invalid arguments",
+    "invalid argument", "unsupported command", "invalid address syntax", "improper command",
+    "parse error", "malformed recipient",
+)  # fmt: skip
+
+SERVERS: dict[Reason, tuple[str, ...]] = {
+    _R.TOOMANYCONN: TOOMANYCONN,
+    _R.FAILEDSTARTTLS: FAILEDSTARTTLS,
+    _R.SYSTEMFULL: SYSTEMFULL,
+    _R.SYSTEMERROR: SYSTEMERROR,
+    _R.NETWORKERROR: NETWORKERROR,
+    _R.EXPIRED: EXPIRED,
+    _R.MAILERERROR: MAILERERROR,
+    _R.SYNTAXERROR: SYNTAXERROR,
+}
+
+# Heard after all the others.
+GENERAL: tuple[tuple[Reason, tuple[str, ...]], ...] = ((_R.AUTHFAILURE, ("dmarc", "spf", "dkim")),)
+
+# What a status of X.7 means, where it means one of these.
+OF_SECURITY: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    (_R.SPAMDETECTED, ("spam", "antispam", "junk")),
+    (_R.POLICYVIOLATION, ("policy",)),
+)
+
+# What says little by itself: heard only where the status says nothing either.
+WEAK: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    (_R.SPAMDETECTED, ("spam", "antispam", "junk")),
+    (_R.USERUNKNOWN, ("mailbox unavailable", "recipient rejected", "recipient address rejected.")),
+    (_R.REJECTED, ("access denied", "mail from")),
+    (
+        _R.SYSTEMERROR,
+        (
+            "temporary failure",
+            "try again later",
+            "try later",
+            "temporarily unavailable",
+            "unavailable",
+        ),
+    ),
+    (_R.NETWORKERROR, ("unable to connect",)),
+    (_R.EXPIRED, ("delayed", "deferred")),
+    (_R.POLICYVIOLATION, ("policy",)),
+)
