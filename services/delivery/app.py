@@ -25,6 +25,7 @@ from services.delivery.channels.email.render import Renderer
 from services.delivery.channels.resolver import Resolver
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.config import Config
+from services.delivery.dns.configured import own_keys
 from services.delivery.dns.policies import PolicyReader
 from services.delivery.dns.reader import DnsReader
 from services.delivery.dns.suffixes import Suffixes
@@ -122,7 +123,9 @@ async def build(rt: Runtime, config: Config) -> None:
 def _domains(rt: Runtime, config: Config, db: Database, policies: PolicyReader) -> None:
     survey = Survey(DnsReader(config.dns), policies, Suffixes())
     interval = timedelta(seconds=config.domain_interval)
-    domains = Domains(db, survey, rt.clock, interval)
+    selectors = [(selector.name, selector.key) for selector in config.dkim]
+    own = own_keys(sender(config).domain, selectors)
+    domains = Domains(db, survey, rt.clock, interval, own)
     rt.periodic("domains", _DOMAIN_PACE, domains.round)
     rt.servicer(
         domains_pb2_grpc.add_DomainServiceServicer_to_server,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,12 @@ from services.delivery import errors
 from services.delivery.dns.survey import Survey
 from services.delivery.domain.authentication.report import Report, drift, settle
 from services.delivery.domain.authentication.stored import SendingDomain
-from services.delivery.domain.authentication.subject import Subject, check_subject
+from services.delivery.domain.authentication.subject import (
+    SigningKey,
+    Subject,
+    check_subject,
+    with_own_keys,
+)
 from services.delivery.domain.authentication.verdict import Verdict, worst
 from services.delivery.handlers.domain_events import drifted
 from services.delivery.store import domains
@@ -40,13 +45,22 @@ class Found:
 
 
 class Domains:
-    """Sending domains. `interval` is how often each is checked."""
+    """Sending domains. `interval` is how often each is checked; `own` are the keys that we sign
+    with ourselves."""
 
-    def __init__(self, db: Database, survey: Survey, clock: Clock, interval: timedelta) -> None:
+    def __init__(
+        self,
+        db: Database,
+        survey: Survey,
+        clock: Clock,
+        interval: timedelta,
+        own: Sequence[SigningKey] = (),
+    ) -> None:
         self._db = db
         self._survey = survey
         self._clock = clock
         self._interval = interval
+        self._own = own
         self._shown: set[tuple[str, str]] = set()
 
     async def create(self, tx: Tx, asked: Subject) -> SendingDomain:
@@ -85,7 +99,8 @@ class Domains:
         """Reads DNS and keeps what was found. Raises AppError (NOT_FOUND)."""
         held = await self.get(name)
         begun = self._clock.now()
-        found = Found(begun, held.revision, await self._survey.report(held.subject))
+        report = await self._survey.report(with_own_keys(held.subject, self._own))
+        found = Found(begun, held.revision, report)
         async with self._db.transaction() as tx:
             return await self._keep(tx, name, found)
 

@@ -87,6 +87,10 @@ class DomainServicer(domains_pb2_grpc.DomainServiceServicer):
         if not request.HasField("domain"):
             raise invalid("domain", "expected a domain", "required")
         name, change = _id(request.domain.name, field="domain.name"), _change(request)
+        said = request.domain.domain_name
+        if said and check_domain(said, "domain.domain_name") != name:
+            text = "expected the domain that it is; it never changes"
+            raise invalid("domain.domain_name", text, "immutable")
 
         async def update(tx: Tx) -> pb.Domain:
             return domain_pb(await self._domains.update(tx, name, request.domain.etag, change))

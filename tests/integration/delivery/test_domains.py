@@ -7,11 +7,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.protobuf.field_mask_pb2 import FieldMask
 from prometheus_client import REGISTRY
 
 from libs.api.paging import PageTokens
 from libs.auth import Role
+from libs.config import ConfigError
 from libs.errors import AppError, Kind
 from libs.testing.clock import FakeClock
 from libs.testing.rpc import account as as_account
@@ -21,6 +24,7 @@ from pq.delivery.v1 import domains_pb2_grpc as grpc_pb
 from pq.delivery.v1.domains_events_pb2 import DomainDrifted
 from services.delivery.channels.clients import Clients
 from services.delivery.channels.resolver import Resolver
+from services.delivery.dns.configured import own_keys
 from services.delivery.dns.policies import PolicyReader
 from services.delivery.dns.reader import DnsReader
 from services.delivery.dns.suffixes import Suffixes
@@ -183,6 +187,37 @@ async def test_what_we_change_ourselves_is_no_drift(service, world):
     assert not await drifts(world)
     request.domain.etag = '"1"'
     assert (await refused(service.stub.UpdateDomain(request))).kind is Kind.ABORTED
+
+
+async def test_the_keys_that_we_sign_with_ourselves_are_checked_unasked(service, world, dns):
+    """Also where somebody named another key for the same selector: what signs is what counts."""
+    private = generate_private_key(65537, 2048)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    own = own_keys(table.D, [("pq1", pem), ("PQ2", pem)])
+    domains = Domains(world.db, survey(world, dns), service.clock, INTERVAL, own)
+    async with world.db.transaction() as tx:
+        await domains.create(tx, table.good_subject())
+    report = (await domains.check(table.D)).report
+    by_subject = {f.subject: f.code for f in report.findings if f.check.name == "DKIM"}
+    other = f"pq2._domainkey.{table.D}"
+    assert by_subject == {table.KEY: "dkim_mismatch", other: "dkim_missing"}
+    for record in report.records:
+        dns.zone[f"{record.name} TXT"] = table.txt(record.value)
+    report = (await domains.check(table.D)).report
+    assert {f.code for f in report.findings if f.check.name == "DKIM"} == {"dkim_ok"}
+
+
+@pytest.mark.parametrize("pem", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
+def test_a_key_that_is_none_is_a_fault_of_the_configuration(pem):
+    with pytest.raises(ConfigError, match="PQ_EMAIL_DKIM: the key of pq1"):
+        own_keys("shop.test", [("pq1", pem)])
+
+
+async def test_a_domain_cannot_become_another(service):
+    await service.stub.CreateDomain(create())
+    request = pb.UpdateDomainRequest(domain=pb.Domain(name=NAME, domain_name="other.test"))
+    error = await refused(service.stub.UpdateDomain(request))
+    assert [(v.field, v.reason) for v in error.violations] == [("domain.domain_name", "immutable")]
 
 
 async def test_replicas_share_the_checks(service, world, dns):

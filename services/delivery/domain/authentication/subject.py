@@ -50,6 +50,14 @@ class Subject:
         return self.envelope or self.domain
 
 
+def with_own_keys(subject: Subject, own: Sequence[SigningKey]) -> Subject:
+    """With the keys that this installation signs with for the domain: they are what counts, whether
+    they were named or not."""
+    keys = {key.name: key for key in subject.keys}
+    keys.update((key.name, key) for key in own if key.domain == subject.domain)
+    return replace(subject, keys=tuple(keys.values()))
+
+
 def check_subject(asked: Subject) -> Subject:
     """The same in its one spelling. Raises AppError (INVALID) naming every field at fault."""
     faults: list[Violation] = []
