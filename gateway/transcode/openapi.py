@@ -106,6 +106,9 @@ def document(contract: Contract, table: RouteTable, version: str, description: s
     for route in table.routes:
         path, names = _path(route, patterns)
         operation = _operation(contract, schemas, route, names)
+        way = route.rpc.bindings.index(route.binding)
+        if way:  # the same call by another path
+            operation["operationId"] += str(way + 1)
         if operation["operationId"] in seen:
             raise ContractError(f"two operations are called {operation['operationId']}")
         seen.add(operation["operationId"])
