@@ -368,6 +368,8 @@ STS = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 604800\r\n"
         (behave.answer(200, STS.format("enforce", "mx1.shop.test").encode()), Status.FOUND,
          "mta_sts_mx"),
         (behave.answer(200, STS.format("none", "").encode()), Status.FOUND, "mta_sts_off"),
+        (behave.answer(200, STS.format("enforce", "*.shop.test").replace("604800", "60").encode()),
+         Status.FOUND, "mta_sts_short"),
         (behave.answer(200, b"<html>"), Status.FOUND, "mta_sts_policy"),
         (behave.answer(404), Status.ABSENT, "mta_sts_policy_missing"),
         (behave.answer(302, location="https://elsewhere.test/"), Status.ABSENT,
@@ -376,7 +378,7 @@ STS = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 604800\r\n"
         (behave.answer(503), Status.FAILED, "dns_unavailable"),
         (behave.drop, Status.FAILED, "dns_unavailable"),
     ],
-    ids=["good", "testing", "another mx", "off", "no policy", "404", "redirect", "too long", "503",
+    ids=["good", "testing", "another mx", "off", "short", "no policy", "404", "redirect", "too long", "503",
          "drop"],
 )  # fmt: skip
 async def test_an_mta_sts_policy_is_read_by_https(world, dns, tmp_path, answer, status, found):
