@@ -16,6 +16,12 @@ from services.delivery.channels.email.resend import Resend
 from services.delivery.channels.email.settings import EmailSettings
 from services.delivery.channels.email.sink import Sink
 from services.delivery.channels.email.smtp import Relay, Smtp
+from services.delivery.channels.email.webhooks.fetch import Fetcher
+from services.delivery.channels.email.webhooks.postmark import PostmarkWebhooks
+from services.delivery.channels.email.webhooks.request import Reader
+from services.delivery.channels.email.webhooks.resend import ResendWebhooks
+from services.delivery.channels.email.webhooks.sendgrid import SendgridWebhooks
+from services.delivery.channels.email.webhooks.ses import SesWebhooks
 
 # The development sink shall not be what is slow.
 _SINK_RATE = 10_000.0
@@ -95,3 +101,43 @@ def _needed(path: Path | None, variable: str) -> Path:
     if path is None:
         raise ConfigError([f"{variable} is not set, which PQ_EMAIL_PROVIDERS needs"])
     return path
+
+
+def webhooks(settings: EmailSettings) -> dict[str, Reader]:
+    """Who reads which provider's webhooks: those that are configured. Raises ConfigError."""
+    makers: dict[str, tuple[str, Callable[[], Reader | None]]] = {
+        "resend": ("PQ_EMAIL_RESEND_WEBHOOK_SECRETS", lambda: _resend_webhooks(settings)),
+        "ses": ("PQ_EMAIL_SES_TOPICS", lambda: _ses_webhooks(settings)),
+        "postmark": ("PQ_EMAIL_POSTMARK_WEBHOOK", lambda: _postmark_webhooks(settings)),
+        "sendgrid": ("PQ_EMAIL_SENDGRID_KEY", lambda: _sendgrid_webhooks(settings)),
+    }
+    found: dict[str, Reader] = {}
+    for name, (variable, make) in makers.items():
+        try:
+            reader = make()
+        except (OSError, ValueError) as error:
+            raise ConfigError([f"{variable}: {error}"]) from error
+        if reader is not None:
+            found[name] = reader
+    return found
+
+
+def _resend_webhooks(settings: EmailSettings) -> Reader | None:
+    path = settings.resend_webhook_secrets
+    return ResendWebhooks(path.read_text().split()) if path is not None else None
+
+
+def _ses_webhooks(settings: EmailSettings) -> Reader | None:
+    return SesWebhooks(settings.ses_topics, Fetcher().get) if settings.ses_topics else None
+
+
+def _postmark_webhooks(settings: EmailSettings) -> Reader | None:
+    path = settings.postmark_webhook
+    if path is None:
+        return None
+    return PostmarkWebhooks(path.read_text().strip(), settings.postmark_networks)
+
+
+def _sendgrid_webhooks(settings: EmailSettings) -> Reader | None:
+    path = settings.sendgrid_key
+    return SendgridWebhooks(path.read_text().split()) if path is not None else None

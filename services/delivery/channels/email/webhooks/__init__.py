@@ -1,0 +1,1 @@
+"""Providers' webhooks: each verified as its provider says, and read into our own events."""
