@@ -193,6 +193,11 @@ BREAKER_TRANSITIONS = Counter(
     "Circuit breakers of endpoints that changed: open, reopen, close.",
     ["to"],
 )
+EMAIL_BOUNCES = Counter(
+    "pq_email_bounces",
+    "Recipients of mails that came back, by reason and kind.",
+    ["reason", "kind"],
+)
 EMAIL_ERROR_CODES = Counter(
     "pq_email_error_codes",
     "Refusals of e-mail providers and SMTP servers, by stable code (docs/email-codes.md).",

@@ -1,0 +1,73 @@
+"""What is done with a mail that came back: it is read, kept once, and told of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from libs.clock import Clock
+from libs.db import Database, Tx
+from libs.ids import Ids
+from libs.obs.metrics import EMAIL_BOUNCES
+from services.delivery.domain.bounces import Bounce, parse
+from services.delivery.store import bounces as store
+
+KEPT_BYTES = 256 * 1024
+RETENTION = timedelta(days=90)
+_BATCH = 500
+
+# Told of a mail's rows once, in the transaction that keeps it; what it raises undoes the keeping.
+Tell = Callable[[Tx, UUID, Sequence[Bounce]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A mail that was taken. `new` is False where the same bytes had come before; `bounces` is
+    what was read then."""
+
+    id: UUID
+    new: bool
+    bounces: Sequence[Bounce]
+
+
+class Bounces:
+    """Takes mails from wherever they come; the same bytes count once."""
+
+    def __init__(self, db: Database, clock: Clock, ids: Ids, tell: Tell | None = None) -> None:
+        self._db = db
+        self._clock = clock
+        self._ids = ids
+        self._tell = tell
+
+    async def received(self, raw: bytes, source: str = "raw") -> Received:
+        """Reads and keeps a mail. One in which nothing can be read is kept with no rows, for
+        people. Raises only what the database raises: then the sender is to try again."""
+        digest = hashlib.sha256(raw).digest()
+        found = parse(raw)
+        id = self._ids.uuid()
+        async with self._db.transaction() as tx:
+            kept = raw[:KEPT_BYTES]
+            new = await store.insert(
+                tx, id, digest, source, kept, len(raw), found, self._clock.now()
+            )
+            if new and found and self._tell is not None:
+                await self._tell(tx, id, found)
+            before = None if new else await store.find(tx, digest)
+        if before is not None:
+            return Received(before[0], new=False, bounces=before[1])
+        for bounce in found:
+            EMAIL_BOUNCES.labels(bounce.reason.value, "hard" if bounce.hard else "soft").inc()
+        return Received(id, new=True, bounces=found)
+
+    async def sweep(self) -> int:
+        """Forgets mails that are older than 90 days; answers how many."""
+        gone = 0
+        while True:
+            async with self._db.transaction() as tx:
+                count = await store.delete_before(tx, self._clock.now() - RETENTION, _BATCH)
+            gone += count
+            if count < _BATCH:
+                return gone
