@@ -34,6 +34,7 @@ from services.delivery.domain.authentication.facts import Question, Status
 from services.delivery.domain.authentication.subject import Subject, check_subject
 from services.delivery.handlers.domains import Domains
 from services.delivery.servicer.domains import DomainServicer
+from services.delivery.store import domains as store
 from tests.integration.delivery import domain_table as table
 from tests.integration.delivery import nameserver as ns
 from tests.integration.delivery import receiver as behave
@@ -232,6 +233,60 @@ async def test_replicas_share_the_checks(service, world, dns):
     assert sorted(mx) == [f"d{n}.test" for n in range(6)]
 
 
+async def test_a_domain_is_claimed_once_however_many_ask(service, world):
+    now = service.clock.now()
+    for n in range(20):
+        async with world.db.transaction() as tx:
+            await service.domains.create(tx, Subject(f"d{n}.test"))
+    claims = (store.claim_due(world.db, now, timedelta(minutes=1)) for _ in range(60))
+    claimed = [name for name in await asyncio.gather(*claims) if name is not None]
+    assert len(claimed) == len(set(claimed))
+    while (name := await store.claim_due(world.db, now, timedelta(minutes=1))) is not None:
+        claimed.append(name)
+    assert sorted(claimed) == sorted(f"d{n}.test" for n in range(20))
+
+
+class Held:
+    """A survey that takes as long as the test likes."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def report(self, subject):
+        report = await self._survey.report(subject)
+        self.begun.set()
+        await self.go.wait()
+        return report
+
+
+@pytest.mark.parametrize("meanwhile", ["changed", "checked", "deleted"])
+async def test_a_check_that_was_overtaken_is_not_kept(service, world, dns, meanwhile):
+    await service.stub.CreateDomain(create())
+    held = Held(survey(world, dns))
+    late = Domains(world.db, held, service.clock, INTERVAL)
+    del dns.zone[f"{table.KEY} TXT"]
+    task = asyncio.create_task(late.check(table.D))
+    await held.begun.wait()
+    dns.zone.update(table.good_zone())
+    service.clock.advance(1)
+    if meanwhile == "changed":
+        change = pb.Domain(name=NAME, report_address="a@shop.test")
+        await service.stub.UpdateDomain(pb.UpdateDomainRequest(domain=change))
+    elif meanwhile == "checked":
+        await service.stub.CheckDomain(pb.CheckDomainRequest(name=NAME))
+    else:
+        await service.stub.DeleteDomain(pb.DeleteDomainRequest(name=NAME))
+    held.go.set()
+    if meanwhile == "deleted":
+        assert (await refused(task)).kind is Kind.NOT_FOUND
+    else:
+        await task
+        shown = await service.stub.GetDomain(pb.GetDomainRequest(name=NAME))
+        assert codes(shown) == table.GOOD
+    assert not await drifts(world)
+
+
 async def test_whoever_dies_over_a_check_leaves_it_to_another(service, world):
     await service.stub.CreateDomain(create())
     service.clock.advance(INTERVAL.total_seconds() + 1)
@@ -378,8 +433,8 @@ STS = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 604800\r\n"
         (behave.answer(503), Status.FAILED, "dns_unavailable"),
         (behave.drop, Status.FAILED, "dns_unavailable"),
     ],
-    ids=["good", "testing", "another mx", "off", "short", "no policy", "404", "redirect", "too long", "503",
-         "drop"],
+    ids=["good", "testing", "another mx", "off", "short", "no policy", "404", "redirect",
+         "too long", "503", "drop"],
 )  # fmt: skip
 async def test_an_mta_sts_policy_is_read_by_https(world, dns, tmp_path, answer, status, found):
     context, root = certificate(f"mta-sts.{table.D}", tmp_path)
