@@ -12,6 +12,7 @@ from libs.runtime.config import address
 from services.delivery.channels.email.settings import EmailSettings
 from services.delivery.domain.addresses import Network, parse_networks
 from services.delivery.domain.schedule import DEFAULT_DELAYS, parse_delays
+from services.delivery.inbound.settings import InboundSettings
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -47,7 +48,7 @@ def _number(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Config(ServiceConfig, EmailSettings):
+class Config(ServiceConfig, EmailSettings, InboundSettings):
     """Delivery's settings. `drain_grace` must be longer than `attempt_deadline`."""
 
     secret_keys: Path = field(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from libs.clock import Clock
-from libs.db import Database, Tx
+from libs.db import Database
 from libs.ids import Ids
 from libs.obs.metrics import EMAIL_BOUNCES
 from services.delivery.domain.bounces import Bounce, parse
@@ -19,8 +19,9 @@ KEPT_BYTES = 256 * 1024
 RETENTION = timedelta(days=90)
 _BATCH = 500
 
-# Told of a mail's rows once, in the transaction that keeps it; what it raises undoes the keeping.
-Tell = Callable[[Tx, UUID, Sequence[Bounce]], Awaitable[None]]
+# Is given each mail after it was kept, and again when the same comes again: what it does with the
+# same bytes it does once.
+PassOn = Callable[[bytes], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,15 @@ class Received:
 class Bounces:
     """Takes mails from wherever they come; the same bytes count once."""
 
-    def __init__(self, db: Database, clock: Clock, ids: Ids, tell: Tell | None = None) -> None:
+    def __init__(self, db: Database, clock: Clock, ids: Ids, pass_on: PassOn) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
-        self._tell = tell
+        self._pass_on = pass_on
 
     async def received(self, raw: bytes, source: str = "raw") -> Received:
         """Reads and keeps a mail. One in which nothing can be read is kept with no rows, for
-        people. Raises only what the database raises: then the sender is to try again."""
+        people. Raises what the database or `pass_on` raises: then the sender is to try again."""
         digest = hashlib.sha256(raw).digest()
         found = parse(raw)
         id = self._ids.uuid()
@@ -53,21 +54,19 @@ class Bounces:
             new = await store.insert(
                 tx, id, digest, source, kept, len(raw), found, self._clock.now()
             )
-            if new and found and self._tell is not None:
-                await self._tell(tx, id, found)
             before = None if new else await store.find(tx, digest)
+        if found:
+            await self._pass_on(raw)
         if before is not None:
             return Received(before[0], new=False, bounces=before[1])
         for bounce in found:
             EMAIL_BOUNCES.labels(bounce.reason.value, "hard" if bounce.hard else "soft").inc()
         return Received(id, new=True, bounces=found)
 
-    async def sweep(self) -> int:
-        """Forgets mails that are older than 90 days; answers how many."""
-        gone = 0
+    async def sweep(self) -> None:
+        """Forgets mails that are older than 90 days."""
+        before = self._clock.now() - RETENTION
         while True:
             async with self._db.transaction() as tx:
-                count = await store.delete_before(tx, self._clock.now() - RETENTION, _BATCH)
-            gone += count
-            if count < _BATCH:
-                return gone
+                if await store.delete_before(tx, before, _BATCH) < _BATCH:
+                    return

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
-from libs.db import Database, Tx, migrate
+from libs.db import Database, migrate
 from libs.ids import Ids
 from libs.testing.clock import FakeClock
-from services.delivery.domain.bounces import Bounce, Reason
+from services.delivery.handlers.email_events import EmailEvents
 from services.delivery.inbound import listener as listening
 from services.delivery.inbound.listener import Listen, Listener
 from services.delivery.inbound.received import RETENTION, Bounces
@@ -31,16 +30,16 @@ RAW = (
 
 
 class Told:
-    """Keeps what it is told, and raises when it is to."""
+    """What follows from mails, on the real database; it raises when it is to."""
 
-    def __init__(self) -> None:
-        self.rows: list[Bounce] = []
+    def __init__(self, db: Database, clock: FakeClock, ids: Ids) -> None:
+        self._events = EmailEvents(db, {}, clock, ids)
         self.fails = False
 
-    async def __call__(self, _tx: Tx, _id: UUID, bounces: Sequence[Bounce]) -> None:
+    async def __call__(self, raw: bytes) -> None:
         if self.fails:
             raise ConnectionError("away")
-        self.rows += bounces
+        await self._events.receive_bounce(raw)
 
 
 @pytest.fixture
@@ -52,8 +51,8 @@ async def db(empty_database: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def told(db: Database, clock: FakeClock, ids: Ids) -> Told:
+    return Told(db, clock, ids)
 
 
 @pytest.fixture
@@ -105,15 +104,15 @@ async def send(
 
 @pytest.mark.parametrize("protocol", ["lmtp", "smtp"])
 async def test_a_bounce_is_kept_and_told_of_once(
-    protocol: str, bounces: Bounces, db: Database, told: Told
+    protocol: str, bounces: Bounces, db: Database
 ) -> None:
     async with listening_for(bounces, protocol) as address:
         assert (await send(protocol, address, "x@b.our.test"))[0] == 250
         assert (await send(protocol, address, "Bounces@Our.Test"))[0] == 250
-    (row,) = told.rows
-    assert (row.recipient, row.reason, row.hard, row.message_id) == (
-        "gone@shop.test", Reason.USERUNKNOWN, True, "m@our.test",
-    )  # fmt: skip
+    events = await db.fetch("select recipient, provider_kind, code from email_events")
+    assert [tuple(event) for event in events] == [
+        ("gone@shop.test", "userunknown", "email_invalid_recipient")
+    ]
     kept = await db.fetch("select source, raw, size, recipients::text as said from bounces")
     assert [(each["source"], bytes(each["raw"]), each["size"]) for each in kept] == [
         (protocol, RAW, len(RAW))
@@ -157,10 +156,11 @@ async def test_what_could_not_be_kept_stays_with_the_relay(
     async with listening_for(bounces, "lmtp") as address:
         told.fails = True
         assert (await send("lmtp", address, "bounces@our.test"))[0] == 451
-        assert await db.fetchval("select count(*) from bounces") == 0
+        assert await db.fetchval("select count(*) from email_events") == 0
         told.fails = False
         assert (await send("lmtp", address, "bounces@our.test"))[0] == 250
-    assert len(told.rows) == 1
+    assert await db.fetchval("select count(*) from email_events") == 1
+    assert await db.fetchval("select count(*) from bounces") == 1
 
 
 async def test_what_is_too_large_is_refused_and_long_lines_are_not(
@@ -208,7 +208,8 @@ async def test_after_90_days_they_are_forgotten(
 ) -> None:
     await bounces.received(RAW)
     clock.advance((RETENTION - timedelta(seconds=1)).total_seconds())
-    assert await bounces.sweep() == 0
+    await bounces.sweep()
+    assert await db.fetchval("select count(*) from bounces") == 1
     clock.advance(2)
-    assert await bounces.sweep() == 1
+    await bounces.sweep()
     assert await db.fetchval("select count(*) from bounces") == 0
