@@ -250,6 +250,7 @@ ROWS: list[Row] = [
     dmarc("dmarc: a policy that is none", f"v=DMARC1; p=block; {R}", "dmarc_syntax"),
     dmarc("dmarc: a part of the mail", f"v=DMARC1; p=reject; pct=20; {R}", "dmarc_partial"),
     dmarc("dmarc: a wrong part", f"v=DMARC1; p=reject; pct=120; {R}", "dmarc_syntax"),
+    dmarc("dmarc: testing", f"v=DMARC1; p=reject; t=y; {R}", "dmarc_testing"),
     dmarc("dmarc: subdomains open", f"v=DMARC1; p=reject; sp=none; {R}", "dmarc_subdomains_open"),
     dmarc("dmarc: no reports", "v=DMARC1; p=reject", "dmarc_no_reports"),
     dmarc("dmarc: an address without mailto", f"v=DMARC1; p=reject; rua=dmarc@{D}",

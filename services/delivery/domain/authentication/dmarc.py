@@ -18,6 +18,8 @@ from services.delivery.domain.authentication.verdict import (
     unread,
 )
 
+# Readers need not send to more than two.
+_URIS = 10
 _POLICIES = ("none", "quarantine", "reject")
 _MAILTO = re.compile(r"mailto:[^@\s,!]+@([A-Za-z0-9.-]+)(![0-9]+[kmgt]?)?", re.IGNORECASE)
 
@@ -117,6 +119,9 @@ def _value_faults(tags: Tags) -> list[Fault]:
         for tag in ("adkim", "aspf")
         if tags.get(tag, "r").lower() not in ("r", "s")
     ]
+    if tags.get("t").lower() == "y":
+        # Of RFC 7489's successor, in the place of pct.
+        faults.append(_warn("dmarc_testing", "t=y says that the policy is only being tested."))
     percent = tags.get("pct", "100")
     if not (percent.isascii() and percent.isdigit() and int(percent[:4]) <= 100):
         faults.append(_warn("dmarc_syntax", "pct= must be 0 to 100."))
@@ -136,7 +141,8 @@ def _report_faults(
         text = "There is no rua=: nobody gets reports of who sends in this domain's name."
         faults.append(_warn("dmarc_no_reports", text))
     for tag in ("rua", "ruf"):
-        for uri in filter(None, (part.strip() for part in policy.tags.get(tag).split(","))):
+        uris = [part.strip() for part in policy.tags.get(tag).split(",")]
+        for uri in filter(None, uris[:_URIS]):
             match = _MAILTO.fullmatch(uri)
             if match is None or not is_name(match[1].lower()):
                 text = f"{tag}= holds {uri[:60]!r}; expected mailto: and an address."

@@ -12,6 +12,8 @@ from services.delivery.domain.authentication.names import is_name
 _TERM = re.compile(r"([+\-~?]?)([A-Za-z][A-Za-z0-9_.-]*)(?:([:/=])(.*))?", re.DOTALL)
 CIDR = re.compile(r"(?:/(\d{1,2}))?(?://(\d{1,3}))?")
 _MACRO = re.compile(r"%(?:\{([slodiphcrtv])\d*r?[.\-+,/_=]*\}|%|_|-)", re.IGNORECASE)
+# Records are short; one of 64 KiB wants our time and nothing else.
+_MAX_TERMS = 500
 _MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
 # Each of these makes whoever checks ask DNS (section 4.6.4); so does the modifier redirect.
 COUNTED = frozenset({"include", "a", "mx", "ptr", "exists"})
@@ -61,9 +63,10 @@ def parse(text: str) -> Record:
     terms: list[Term] = []
     modifiers: dict[str, str] = {}
     problems: list[str] = []
-    for word in text.split(" ")[1:]:
-        if not word:
-            continue
+    words = [word for word in text.split(" ")[1:] if word]
+    if len(words) > _MAX_TERMS:
+        problems.append(f"there are more than {_MAX_TERMS} terms")
+    for word in words[:_MAX_TERMS]:
         read = _modifier(word) or parse_term(word)
         if isinstance(read, Term):
             terms.append(read)
