@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from aiosmtpd.controller import Controller
+from aiosmtpd import smtp
 
 from services.delivery.channels.email.channel import EmailChannel
 from services.delivery.channels.email.choose import Route, Routes
@@ -73,6 +74,25 @@ class MailApi:
         return list(self.taken.values())
 
 
+class _Server(smtp.SMTP):
+    """aiosmtpd knows nothing of RFC 3461: what it would refuse is kept beside."""
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        kept, dsn = _without_dsn(arg or "")
+        await super().smtp_MAIL(kept)
+        self.envelope.mail_options += dsn
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        kept, self.envelope.rcpt_options = _without_dsn(arg or "")
+        await super().smtp_RCPT(kept)
+
+
+def _without_dsn(arg: str) -> tuple[str, list[str]]:
+    words = arg.split(" ")
+    dsn = [word for word in words if word.startswith(("RET=", "ENVID=", "NOTIFY=", "ORCPT="))]
+    return " ".join(word for word in words if word not in dsn), dsn
+
+
 class Relay:
     """An SMTP server that keeps what it takes. `replies` are what it says to RCPT and to DATA
     instead, one after the other."""
@@ -83,7 +103,8 @@ class Relay:
         self.rcpt: list[str] = []
         self.data: list[str] = []
         self.options = options
-        self.controller = Controller(self, hostname="127.0.0.1", port=0, **options)
+        self.port = 0
+        self._servers: list[_Server] = []
 
     async def handle_EHLO(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
@@ -91,19 +112,12 @@ class Relay:
         session.host_name = hostname
         return [*responses[:-1], "250-DSN", responses[-1]]
 
-    async def handle_MAIL(  # noqa: N802
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        envelope.mail_from, envelope.mail_options = address, options
-        return "250 OK"
-
     async def handle_RCPT(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         if self.rcpt:
             return self.rcpt.pop(0)
         envelope.rcpt_tos.append(address)
-        envelope.rcpt_options = options
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
@@ -111,18 +125,27 @@ class Relay:
         self.envelopes.append(envelope)
         return self.data.pop(0) if self.data else "250 2.0.0 queued as 4711"
 
-    def __enter__(self) -> Relay:
-        self.controller.start()
+    def _serve(self) -> _Server:
+        server = _Server(self, loop=asyncio.get_running_loop(), **self.options)
+        self._servers.append(server)
+        return server
+
+    async def __aenter__(self) -> Relay:
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._serve, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.controller.stop()
-
-    @property
-    def port(self) -> int:
-        server = self.controller.server
-        assert server is not None
-        return int(server.sockets[0].getsockname()[1])
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        for server in self._servers:
+            if server.transport is not None:
+                server.transport.abort()
+        handlers = [s._handler_coroutine for s in self._servers if s._handler_coroutine]
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
+        await self._listener.wait_closed()
 
 
 class EmailWorld:

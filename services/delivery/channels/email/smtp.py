@@ -132,6 +132,8 @@ class Smtp:
         )
         try:
             await connection.connect()
+            if connection.is_ehlo_or_helo_needed:
+                await connection.ehlo()  # what it serves is asked for next
         except BaseException:
             connection.close()
             raise
@@ -204,7 +206,8 @@ def _broken(error: Exception, *, certain: bool) -> Answer:
 def _not_reached(error: Exception) -> Answer:
     if isinstance(error, SMTPResponseException):
         return _refused(of_reply(error.code, None, error.message))
-    code = _UNREACHABLE
+    # A relay that offers no STARTTLS is told of by the bare class.
+    code = "email_provider_tls_failed" if type(error) is SMTPException else _UNREACHABLE
     for kind, name in _KINDS:
         if isinstance(error, kind) or isinstance(error.__cause__, kind):
             code = name
