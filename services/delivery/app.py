@@ -19,7 +19,7 @@ from pq.delivery.v1 import (
 )
 from services.delivery import consumer
 from services.delivery.channels.clients import Clients
-from services.delivery.channels.email.build import routes, sender, sink
+from services.delivery.channels.email.build import routes, sender, sink, webhooks
 from services.delivery.channels.email.channel import EmailChannel
 from services.delivery.channels.email.render import Renderer
 from services.delivery.channels.resolver import Resolver
@@ -37,8 +37,11 @@ from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
 from services.delivery.handlers.domains import Domains
+from services.delivery.handlers.email_events import EmailEvents
 from services.delivery.handlers.email_suppressions import Suppressions
 from services.delivery.handlers.emails import EmailAddresses
+from services.delivery.handlers.endpoint_keys import EndpointKeys
+from services.delivery.handlers.endpoint_verification import EndpointVerification
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
@@ -46,9 +49,11 @@ from services.delivery.sending.worker import Pace, Worker
 from services.delivery.servicer.domains import DomainServicer
 from services.delivery.servicer.email_suppressions import SuppressionServicer
 from services.delivery.servicer.emails import EmailAddressServicer, EmailLinkServicer
+from services.delivery.servicer.endpoint_keys import WebhookKeyServicer
 from services.delivery.servicer.endpoints import EndpointServicer
 from services.delivery.servicer.mails import MailServicer
 from services.delivery.servicer.messages import MessageServicer
+from services.delivery.servicer.providers import ProviderServicer
 from services.delivery.store import emails
 from services.delivery.store.vault import Vault, VaultError
 
@@ -58,6 +63,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # Seconds from one look for domains that are due to the next; nothing but one indexed read each.
 _DOMAIN_PACE = 30.0
 _POLICY_CLIENTS = 8
+# Seconds between looks for what providers told too long ago.
+_PRUNE_PACE = 3600.0
 
 
 async def build(rt: Runtime, config: Config) -> None:
@@ -87,10 +94,20 @@ async def build(rt: Runtime, config: Config) -> None:
     tell = TellOfAlerts(vault, worker, rt.clock)
     rt.consumer(consumer.NAME, db, log, consumer.handlers(tell))
     endpoints = Endpoints(db, vault, policy, resolver, rt.clock, rt.ids)
+    keys = EndpointKeys(db, vault, rt.clock)
     rt.servicer(
         delivery_pb2_grpc.add_EndpointServiceServicer_to_server,
-        EndpointServicer(db, endpoints, rt.page_tokens(), rt.clock),
+        EndpointServicer(
+            db,
+            endpoints,
+            keys,
+            EndpointVerification(db, vault, channel.send, rt.clock, rt.ids),
+            rt.page_tokens(),
+            rt.clock,
+            require_verification=config.require_verification,
+        ),
     )
+    rt.servicer(delivery_pb2_grpc.add_WebhookKeyServiceServicer_to_server, WebhookKeyServicer(keys))
     rt.servicer(
         delivery_pb2_grpc.add_MessageServiceServicer_to_server,
         MessageServicer(db, rt.page_tokens()),
@@ -112,6 +129,12 @@ async def build(rt: Runtime, config: Config) -> None:
         SuppressionServicer(
             db, Suppressions(db, worker, rt.clock, rt.ids), rt.page_tokens(), rt.clock
         ),
+    )
+    events = EmailEvents(db, webhooks(config), rt.clock, rt.ids)
+    rt.periodic("email-events", _PRUNE_PACE, events.prune)
+    rt.servicer(
+        providers_pb2_grpc.add_ProviderServiceServicer_to_server,
+        ProviderServicer(events, rt.page_tokens()),
     )
     rt.servicer(
         providers_pb2_grpc.add_MailServiceServicer_to_server,
@@ -166,4 +189,5 @@ async def _set_configured(db: Database, configured: bool) -> None:
 
 async def _reseal(sweeps: Sweeps) -> None:
     await sweeps.reseal()
+    await sweeps.complete()
     await asyncio.Event().wait()

@@ -66,6 +66,11 @@ class Config(ServiceConfig, EmailSettings, InboundSettings):
     allow_http: bool = field(
         "PQ_DELIVERY_ALLOW_HTTP", False, help="whether endpoints may be http, for development"
     )
+    require_verification: bool = field(
+        "PQ_DELIVERY_REQUIRE_VERIFICATION",
+        False,
+        help="whether every new endpoint must answer a challenge before it is sent anything",
+    )
     retry_delays: tuple[float, ...] = field(
         "PQ_DELIVERY_RETRY_DELAYS",
         DEFAULT_DELAYS,

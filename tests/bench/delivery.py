@@ -36,6 +36,7 @@ from libs.local.postgres import EmbeddedPostgres
 from pq.alerts.v1.alerts_events_pb2 import AlertTriggered
 from services.delivery.channels.resolver import Resolver
 from services.delivery.domain.addresses import AddressPolicy, parse_networks
+from services.delivery.domain.settings import Settings
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.store.vault import Vault
@@ -72,7 +73,7 @@ class Bench:
         """So many accounts with an endpoint each."""
         made = [self.ids.uuid() for _ in range(count)]
         for account in made:
-            asked = await self.endpoints.check(url, "", ())
+            asked = await self.endpoints.check(Settings(url))
             async with self.db.transaction() as tx:
                 await self.endpoints.create(tx, account, asked)
         return made

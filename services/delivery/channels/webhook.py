@@ -127,7 +127,10 @@ class WebhookChannel:
             int(self._clock.now().timestamp()),
             message.payload,
             delivery.target.keys,
+            delivery.target.signers,
         )
+        if delivery.target.headers:
+            made |= delivery.target.headers
         made["content-type"] = "application/json"
         if message.trace_parent:
             made[TRACEPARENT] = message.trace_parent

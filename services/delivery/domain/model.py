@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
 from libs.errors import Violation, invalid, invalid_all
+from services.delivery.domain.schedule import Schedule
+from services.delivery.domain.settings import Settings
 
 MAX_DESCRIPTION = 500
 MAX_EVENT_TYPES = 20
@@ -17,6 +20,8 @@ DEFAULT_OVERLAP = timedelta(hours=24)
 
 ALERT_TRIGGERED = "alert.triggered"
 EVENT_TYPES = frozenset({ALERT_TRIGGERED})
+# "alert.*" is all that begin so.
+EVENT_FAMILIES = frozenset(kind.partition(".")[0] + ".*" for kind in EVENT_TYPES)
 
 
 class Channel(StrEnum):
@@ -34,6 +39,14 @@ class EndpointState(IntEnum):
     DISABLED = 3
 
 
+class Verification(IntEnum):
+    """Whether a receiver has shown that it wants our messages; the numbers are the contract's."""
+
+    SKIPPED = 1
+    PENDING = 2
+    VERIFIED = 3
+
+
 class DeliveryState(IntEnum):
     """How far a delivery is; the numbers are the contract's. All but PENDING and SENT are final:
     what a mail provider took over is DELIVERED or FAILED as soon as it says so."""
@@ -48,15 +61,17 @@ class DeliveryState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL of an account that takes webhooks. No `event_types` means all of them."""
+    """A URL of an account that takes webhooks. `settings` are its owner's; the rest is ours."""
 
     id: UUID
     account: UUID
-    url: str
-    description: str
-    event_types: tuple[str, ...]
+    settings: Settings
     state: EndpointState
     state_reason: str
+    state_time: datetime
+    verification: Verification
+    verification_reason: str
+    verify_time: datetime | None
     revision: int
     create_time: datetime
     update_time: datetime
@@ -85,7 +100,9 @@ class Secrets:
 @dataclass(frozen=True, slots=True)
 class Target:
     """What sending to an endpoint, or to an e-mail address, needs. `url` is the address of either;
-    `endpoint` its id. Messages for one that is not `open` wait."""
+    `endpoint` its id. What is None, or empty, is as the operator has it. Messages for one that is
+    not `open` wait; those for one that is `gated` go through its lane even where there is room. Of
+    one that is `watched` successes are written down too, for it failed of late."""
 
     endpoint: UUID
     account: UUID
@@ -94,15 +111,37 @@ class Target:
     open: bool
     keys: tuple[bytes, ...]
     channel: Channel = Channel.WEBHOOK
+    gated: bool = False
+    watched: bool = False
+    # Names of cards and portfolios; empty: whatever a message is about.
+    subjects: frozenset[str] = frozenset()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # Attempts that may begin a second, and be under way at a time.
+    rate_limit: float | None = None
+    max_in_flight: int | None = None
+    ordered: bool = False
+    schedule: Schedule | None = None
+    # Seconds after which a message that does not say so itself is not worth sending.
+    deliver_within: float | None = None
+    # Each makes the ed25519 signature of what it is given, as `keys` make HMACs.
+    signers: tuple[Callable[[bytes], bytes], ...] = ()
 
-    def wants(self, event_type: str) -> bool:
-        """Whether it subscribed to this type."""
-        return not self.event_types or event_type in self.event_types
+    def wants(self, message: Message) -> bool:
+        """Whether it subscribed to this type of message, and to what it is about."""
+        if self.event_types and not self._subscribed(message.event_type):
+            return False
+        return not self.subjects or not self.subjects.isdisjoint(message.subjects)
+
+    def _subscribed(self, event_type: str) -> bool:
+        return event_type in self.event_types or any(
+            kind.endswith(".*") and event_type.startswith(kind[:-1]) for kind in self.event_types
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something an account is told; `payload` is sent byte for byte."""
+    """Something an account is told; `payload` is sent byte for byte. `subjects` are the names of
+    the cards and portfolios it is about, known while it is made."""
 
     id: UUID
     account: UUID
@@ -111,6 +150,7 @@ class Message:
     create_time: datetime
     deliver_by: datetime | None
     trace_parent: str = ""
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +184,13 @@ class Delivery:
 @dataclass(frozen=True, slots=True)
 class Leased:
     """A delivery that this process may send, and the token that says so. `attempt` is the number
-    of the attempt to come, 1 for the first."""
+    of the attempt to come, 1 for the first. A `probe` is let through a half-open breaker."""
 
     message: Message
     target: Target
     lease: UUID
     attempt: int
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +236,13 @@ def check_description(text: str, field: str) -> str:
 
 def check_event_types(types: tuple[str, ...], field: str) -> tuple[str, ...]:
     """The types in order, each once. Raises AppError (INVALID) naming each unknown one."""
-    known = ", ".join(sorted(EVENT_TYPES))
+    known = ", ".join(sorted(EVENT_TYPES | EVENT_FAMILIES))
     if len(types) > MAX_EVENT_TYPES:
         raise invalid(field, f"expected at most {MAX_EVENT_TYPES} types; got {len(types)}")
     wrong = [
         Violation(f"{field}[{at}]", f"expected one of {known}; got {kind[:60]!r}", "unknown_type")
         for at, kind in enumerate(types)
-        if kind not in EVENT_TYPES
+        if kind not in EVENT_TYPES and kind not in EVENT_FAMILIES
     ]
     if wrong:
         raise invalid_all(wrong)

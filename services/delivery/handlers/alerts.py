@@ -45,7 +45,7 @@ class TellOfAlerts:
             for message in made
             if message.id in new
             for target in by_account[message.account]
-            if target.wants(message.event_type)
+            if target.wants(message)
         )
         if planned:
             leased = await leases.insert(tx, planned, lease)
@@ -63,6 +63,7 @@ class TellOfAlerts:
             create_time=self._clock.now(),
             deliver_by=moment(event.deliver_by) if event.HasField("deliver_by") else None,
             trace_parent=received.record.headers.get(TRACEPARENT, ""),
+            subjects=(event.card,),
         )
 
 

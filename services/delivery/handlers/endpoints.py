@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.api.filters import Where
@@ -21,23 +21,16 @@ from services.delivery.channels.resolver import (
     Resolver,
 )
 from services.delivery.domain import model, signing, urls
-from services.delivery.domain.model import Endpoint, EndpointState, Secrets
-from services.delivery.domain.urls import UrlPolicy, WebhookUrl, parse_url
+from services.delivery.domain.model import Endpoint, EndpointState, Secrets, Verification
+from services.delivery.domain.settings import Settings
+from services.delivery.domain.urls import UrlPolicy, parse_url
 from services.delivery.sending.settled import publish
-from services.delivery.store import endpoints, sweeps
-from services.delivery.store.vault import Vault
+from services.delivery.store import endpoint_secrets, endpoints, sweeps
+from services.delivery.store.endpoint_secrets import Pair
+from services.delivery.store.vault import Vault, VaultError
 
 # As many deliveries are called off within the request; a larger rest follows in the background.
 CANCELLED_AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class NewEndpoint:
-    """What an endpoint is asked to be; checked."""
-
-    url: WebhookUrl
-    description: str
-    event_types: tuple[str, ...]
 
 
 class Endpoints:
@@ -61,27 +54,27 @@ class Endpoints:
         self._ids = ids
         self._random = random
 
-    async def check(self, url: str, description: str, event_types: tuple[str, ...]) -> NewEndpoint:
-        """Raises AppError (INVALID) naming the field. Outside any transaction: it resolves names.
+    async def check(self, asked: Settings) -> Settings:
+        """The settings with their URL in its one spelling. Raises AppError (INVALID) naming the
+        field. Outside any transaction: it resolves names.
 
         A name that does not resolve yet is let in; each attempt checks again.
         """
-        asked = NewEndpoint(
-            parse_url(url, self._policy),
-            model.check_description(description, "endpoint.description"),
-            model.check_event_types(event_types, "endpoint.event_types"),
-        )
-        if asked.url.address is None:
+        url = parse_url(asked.url, self._policy)
+        if url.address is None:
             try:
-                await self._resolver.resolve(asked.url.host, asked.url.port)
+                await self._resolver.resolve(url.host, url.port)
             except AddressRefusedError as error:
-                raise urls.refused_address(asked.url.host, str(error)) from error
+                raise urls.refused_address(url.host, str(error)) from error
             except NameUnknownError:
                 pass
-        return asked
+        return replace(asked, url=url.text)
 
-    async def create(self, tx: Tx, account: UUID, asked: NewEndpoint) -> tuple[Endpoint, Secrets]:
-        """Raises AppError (PRECONDITION) at the limit of an account."""
+    async def create(
+        self, tx: Tx, account: UUID, asked: Settings, *, challenged: bool = False
+    ) -> tuple[Endpoint, Secrets]:
+        """One that is to be `challenged` is held until its receiver has answered. Raises AppError
+        (PRECONDITION) at the limit of an account."""
         if await endpoints.count(tx, account) >= model.MAX_ENDPOINTS:
             raise AppError(
                 Kind.PRECONDITION,
@@ -92,66 +85,146 @@ class Endpoints:
         endpoint = Endpoint(
             id=self._ids.uuid(),
             account=account,
-            url=asked.url.text,
-            description=asked.description,
-            event_types=asked.event_types,
-            state=EndpointState.ACTIVE,
-            state_reason="",
+            settings=asked,
+            state=EndpointState.DISABLED if challenged else EndpointState.ACTIVE,
+            state_reason=errors.ENDPOINT_UNVERIFIED if challenged else "",
+            state_time=now,
+            verification=Verification.PENDING if challenged else Verification.SKIPPED,
+            verification_reason="",
+            verify_time=None,
             revision=1,
             create_time=now,
             update_time=now,
         )
-        key = self._random(signing.KEY_BYTES)
-        await endpoints.insert(tx, endpoint)
-        await endpoints.add_secret(tx, self._vault, endpoint.id, key, None)
-        return endpoint, Secrets(key)
+        await endpoints.insert(tx, self._vault, endpoint)
+        secret = await self._new_secret(tx, endpoint.id, None, now)
+        return endpoint, Secrets(secret)
 
     async def get(self, account: UUID, id: UUID) -> Endpoint:
         """Raises AppError (NOT_FOUND)."""
-        endpoint = await endpoints.get(self._db, account, id)
+        endpoint = await endpoints.get(self._db, self._vault, account, id)
         if endpoint is None:
-            raise _missing(id)
+            raise missing(id)
         return endpoint
 
     async def list(
         self, account: UUID, where: Where, before: UUID | None, limit: int
     ) -> list[Endpoint]:
         """Newest first."""
-        return await endpoints.list_page(self._db, account, where, before, limit)
+        return await endpoints.list_page(self._db, self._vault, account, where, before, limit)
+
+    async def update(
+        self, tx: Tx, account: UUID, id: UUID, etag: str, change: Callable[[Settings], Settings]
+    ) -> Endpoint:
+        """Gives the endpoint the settings that `change` makes of those it has; the URL of what it
+        makes is checked already. Raises AppError."""
+        endpoint = await self._lock(tx, account, id, etag)
+        asked, now = change(endpoint.settings), self._clock.now()
+        if asked == endpoint.settings:
+            return endpoint
+        await endpoints.update(tx, id, asked, now)
+        if asked.headers != endpoint.settings.headers:
+            await endpoints.set_headers(tx, self._vault, id, asked.headers)
+        if asked.url != endpoint.settings.url and endpoint.verification is Verification.VERIFIED:
+            # It was another receiver that answered.
+            await endpoints.set_verification(tx, id, Verification.PENDING, "", now)
+            if endpoint.state is EndpointState.ACTIVE:
+                reason = errors.ENDPOINT_UNVERIFIED
+                await endpoints.set_state(tx, id, EndpointState.DISABLED, reason, now)
+        return await self._again(tx, account, id)
+
+    async def pause(self, tx: Tx, account: UUID, id: UUID, etag: str) -> Endpoint:
+        """Has its messages wait. Raises AppError."""
+        endpoint = await self._lock(tx, account, id, etag)
+        if endpoint.state is EndpointState.PAUSED:
+            return endpoint
+        if endpoint.state is EndpointState.DISABLED:
+            raise AppError(
+                Kind.PRECONDITION,
+                errors.ENDPOINT_DISABLED,
+                f"the endpoint is held already: it is disabled ({endpoint.state_reason})",
+            )
+        await endpoints.set_state(tx, id, EndpointState.PAUSED, "", self._clock.now())
+        return await self._again(tx, account, id)
+
+    async def resume(self, tx: Tx, account: UUID, id: UUID, etag: str) -> Endpoint:
+        """Sends to it again. Raises AppError, also where its receiver has a challenge to answer."""
+        endpoint = await self._lock(tx, account, id, etag)
+        if endpoint.state is EndpointState.ACTIVE:
+            return endpoint
+        if endpoint.verification is Verification.PENDING:
+            raise AppError(
+                Kind.PRECONDITION,
+                errors.ENDPOINT_UNVERIFIED,
+                "its receiver has not answered the challenge: verify the endpoint",
+            )
+        await endpoints.set_state(tx, id, EndpointState.ACTIVE, "", self._clock.now())
+        return await self._again(tx, account, id)
 
     async def secrets(self, tx: Tx | Database, account: UUID, id: UUID) -> Secrets:
-        """What signs now. Raises AppError (NOT_FOUND)."""
+        """What signs now. Raises AppError (NOT_FOUND, or PRECONDITION where no key opens it)."""
         found = None
-        if await endpoints.get(tx, account, id) is not None:
-            found = await endpoints.get_secrets(tx, self._vault, id, self._clock.now())
+        if await endpoints.exists(tx, account, id):
+            try:
+                found = await endpoint_secrets.get(tx, self._vault, id, self._clock.now())
+            except VaultError as error:
+                raise AppError(
+                    Kind.PRECONDITION,
+                    errors.SECRET_UNREADABLE,
+                    "the operator has no key that opens this secret; rotate it without overlap",
+                ) from error
         if found is None:
-            raise _missing(id)
+            raise missing(id)
         return found
 
-    async def rotate(self, tx: Tx, account: UUID, id: UUID, overlap: timedelta) -> Secrets:
-        """Makes a new key; the one before signs along for `overlap`. Raises AppError."""
+    async def rotate(
+        self, tx: Tx, account: UUID, id: UUID, overlap: timedelta, secret: str = ""
+    ) -> Secrets:
+        """Makes a new key pair, and a new secret unless there is one of the owner's own; those
+        before sign along for `overlap`. Raises AppError."""
         model.check_overlap(overlap)
-        if await endpoints.lock(tx, account, id) is None:
-            raise _missing(id)
+        own = signing.check_secret(secret, "secret") if secret else None
+        await self._lock(tx, account, id)
         now = self._clock.now()
-        ends = now + overlap if overlap else None
-        key = self._random(signing.KEY_BYTES)
-        await endpoints.add_secret(tx, self._vault, id, key, ends)
+        await self._new_secret(tx, id, now + overlap if overlap else None, now, own)
         await endpoints.touch(tx, id, now)
         return await self.secrets(tx, account, id)
 
     async def delete(self, tx: Tx, account: UUID, id: UUID, etag: str) -> None:
         """Takes the endpoint away and calls off what waits for it. Raises AppError."""
-        endpoint = await endpoints.lock(tx, account, id)
+        await self._lock(tx, account, id, etag)
+        await endpoints.delete(tx, id)
+        publish(tx, await sweeps.cancel_removed(tx, id, CANCELLED_AT_ONCE))
+
+    async def _new_secret(
+        self,
+        tx: Tx,
+        id: UUID,
+        overlap_end: datetime | None,
+        now: datetime,
+        own: bytes | None = None,
+    ) -> bytes:
+        secret = own or self._random(signing.KEY_BYTES)
+        pair = Pair(secret, self._random(endpoint_secrets.KEY_BYTES))
+        await endpoint_secrets.add(tx, self._vault, id, pair, overlap_end, now)
+        return secret
+
+    async def _lock(self, tx: Tx, account: UUID, id: UUID, etag: str = "") -> Endpoint:
+        endpoint = await endpoints.lock(tx, self._vault, account, id)
         if endpoint is None:
-            raise _missing(id)
+            raise missing(id)
         if etag and etag != endpoint.etag:
             raise AppError(
                 Kind.ABORTED, errors.ETAG_MISMATCH, "the endpoint was changed meanwhile; get it"
             )
-        await endpoints.delete(tx, id)
-        publish(tx, await sweeps.cancel_removed(tx, id, CANCELLED_AT_ONCE))
+        return endpoint
+
+    async def _again(self, tx: Tx, account: UUID, id: UUID) -> Endpoint:
+        endpoint = await endpoints.get(tx, self._vault, account, id)
+        assert endpoint is not None, "it is locked"
+        return endpoint
 
 
-def _missing(id: UUID) -> AppError:
+def missing(id: UUID) -> AppError:
+    """The endpoint is not there, or another's."""
     return not_found(resource_name("endpoints", "ep", id))

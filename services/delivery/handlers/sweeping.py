@@ -7,7 +7,7 @@ import logging
 from libs.db import Database
 from libs.obs.metrics import DELIVERY_OUTCOMES
 from services.delivery.sending.settled import publish
-from services.delivery.store import endpoints, sweeps, workers
+from services.delivery.store import endpoint_secrets, sweeps, workers
 from services.delivery.store.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,20 @@ class Sweeps:
 
     async def reseal(self) -> int:
         """Seals secrets anew that an older key of the operator's holds; answers how many."""
+        done, last = 0, None
+        while True:
+            async with self._db.transaction() as tx:
+                count, last = await endpoint_secrets.reseal(tx, self._vault, last, BATCH)
+            done += count
+            if last is None:
+                return done
+
+    async def complete(self) -> int:
+        """Makes the key pairs that are missing; answers how many."""
         done = 0
         while True:
             async with self._db.transaction() as tx:
-                count = await endpoints.reseal(tx, self._vault, BATCH)
+                count = await endpoint_secrets.complete(tx, self._vault, BATCH)
             done += count
             if count < BATCH:
                 return done

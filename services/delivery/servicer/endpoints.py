@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,13 +17,19 @@ from libs.api.wire import resource_id
 from libs.auth import caller
 from libs.clock import Clock
 from libs.db import Database, Tx
-from libs.errors import AppError, invalid
+from libs.errors import AppError, Kind, invalid
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc
+from services.delivery import errors
 from services.delivery.domain.model import DEFAULT_OVERLAP, EndpointState
+from services.delivery.domain.settings import Settings
 from services.delivery.domain.signing import encode_secret
+from services.delivery.handlers.endpoint_keys import EndpointKeys
+from services.delivery.handlers.endpoint_verification import EndpointVerification
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.servicer.account import account
+from services.delivery.servicer.endpoint_keys import signing_pb
+from services.delivery.servicer.endpoint_settings import changed, read_mask, read_settings
 from services.delivery.servicer.show import endpoint_pb, secret_pb
 
 M = TypeVar("M", bound=Message)
@@ -41,10 +48,21 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
     """The calling account's endpoints; another's do not exist. No secret is kept for a replay."""
 
     def __init__(
-        self, db: Database, endpoints: Endpoints, page_tokens: PageTokens, clock: Clock
+        self,
+        db: Database,
+        endpoints: Endpoints,
+        keys: EndpointKeys,
+        verification: EndpointVerification,
+        page_tokens: PageTokens,
+        clock: Clock,
+        *,
+        require_verification: bool = False,
     ) -> None:
         self._db = db
         self._endpoints = endpoints
+        self._keys = keys
+        self._verification = verification
+        self._require_verification = require_verification
         self._page_tokens = page_tokens
         self._clock = clock
 
@@ -53,12 +71,13 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
         who, asked = account(), request.endpoint
         if not request.HasField("endpoint"):
             raise invalid("endpoint", "expected an endpoint", "required")
-        checked = await self._endpoints.check(
-            asked.url, asked.description, tuple(asked.event_types)
-        )
+        challenged = self._is_challenged(request.verification)
+        checked = await self._endpoints.check(read_settings(asked))
 
         async def create(tx: Tx) -> pb.Endpoint:
-            endpoint, secrets = await self._endpoints.create(tx, who, checked)
+            endpoint, secrets = await self._endpoints.create(
+                tx, who, checked, challenged=challenged
+            )
             return endpoint_pb(endpoint, encode_secret(secrets.current))
 
         async with self._db.transaction() as tx:
@@ -67,6 +86,9 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
             )
             if answer.replayed:
                 answer.response.secret = await self._secret_of(tx, who, answer.response.name)
+        if challenged and not answer.replayed:
+            asked_now = await self._verification.verify(who, _id(answer.response.name))
+            return endpoint_pb(asked_now, answer.response.secret)
         return answer.response
 
     async def GetEndpoint(self, request: pb.GetEndpointRequest, _context: Any) -> pb.Endpoint:
@@ -94,6 +116,48 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
             next_page_token=token,
         )
 
+    async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Changes the fields of the mask."""
+        who, asked = account(), request.endpoint
+        id, fields = _id(asked.name, field="endpoint.name"), read_mask(request)
+        url = ""
+        if "url" in fields:
+            url = (await self._endpoints.check(Settings(asked.url))).url
+
+        def change(before: Settings) -> Settings:
+            after = changed(before, asked, fields)
+            return replace(after, url=url) if url else after
+
+        async def update(tx: Tx) -> pb.Endpoint:
+            return endpoint_pb(await self._endpoints.update(tx, who, id, asked.etag, change))
+
+        async with self._db.transaction() as tx:
+            return (await self._once(tx, "UpdateEndpoint", request, update, pb.Endpoint)).response
+
+    async def PauseEndpoint(self, request: pb.PauseEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Holds an endpoint."""
+        who, id = account(), _id(request.name)
+
+        async def pause(tx: Tx) -> pb.Endpoint:
+            return endpoint_pb(await self._endpoints.pause(tx, who, id, request.etag))
+
+        async with self._db.transaction() as tx:
+            return (await self._once(tx, "PauseEndpoint", request, pause, pb.Endpoint)).response
+
+    async def ResumeEndpoint(self, request: pb.ResumeEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Sends to an endpoint again."""
+        who, id = account(), _id(request.name)
+
+        async def resume(tx: Tx) -> pb.Endpoint:
+            return endpoint_pb(await self._endpoints.resume(tx, who, id, request.etag))
+
+        async with self._db.transaction() as tx:
+            return (await self._once(tx, "ResumeEndpoint", request, resume, pb.Endpoint)).response
+
+    async def VerifyEndpoint(self, request: pb.VerifyEndpointRequest, _context: Any) -> pb.Endpoint:
+        """Sends a challenge now."""
+        return endpoint_pb(await self._verification.verify(account(), _id(request.name)))
+
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, _context: Any) -> Empty:
         """Deletes an endpoint; what waits for it is called off."""
         who, id = account(), _id(request.name)
@@ -113,7 +177,8 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
         overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else DEFAULT_OVERLAP
 
         async def rotate(tx: Tx) -> pb.EndpointSecret:
-            return secret_pb(id, await self._endpoints.rotate(tx, who, id, overlap))
+            made = await self._endpoints.rotate(tx, who, id, overlap, request.secret)
+            return secret_pb(id, made)
 
         async with self._db.transaction() as tx:
             answer = await self._once(
@@ -132,11 +197,24 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
         self, request: pb.GetEndpointSecretRequest, _context: Any
     ) -> pb.EndpointSecret:
         """Gets the secret that signs."""
-        endpoint, slash, tail = request.name.rpartition("/")
-        if not slash or tail != "secret":
-            raise invalid("name", "expected endpoints/ep_…/secret", "wrong_name")
-        id = _id(endpoint)
+        id = _child_id(request.name, "secret")
         return secret_pb(id, await self._endpoints.secrets(self._db, account(), id))
+
+    async def GetEndpointSigning(
+        self, request: pb.GetEndpointSigningRequest, _context: Any
+    ) -> pb.EndpointSigning:
+        """Says what signs."""
+        id = _child_id(request.name, "signing")
+        return signing_pb(*await self._keys.signing(account(), id))
+
+    def _is_challenged(self, mode: int) -> bool:
+        if mode == pb.VERIFICATION_MODE_SKIP and self._require_verification:
+            raise AppError(
+                Kind.FORBIDDEN,
+                errors.VERIFICATION_REQUIRED,
+                "the operator has every new endpoint answer a challenge",
+            )
+        return mode == pb.VERIFICATION_MODE_CHALLENGE or self._require_verification
 
     async def _once(
         self,
@@ -168,6 +246,13 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
 
 def _id(name: str, *, field: str = "name") -> UUID:
     return resource_id("endpoints", "ep", name, field=field)
+
+
+def _child_id(name: str, child: str) -> UUID:
+    endpoint, slash, tail = name.rpartition("/")
+    if not slash or tail != child:
+        raise invalid("name", f"expected endpoints/ep_…/{child}", "wrong_name")
+    return _id(endpoint)
 
 
 def _without_secret(endpoint: pb.Endpoint) -> pb.Endpoint:

@@ -13,17 +13,20 @@ from pq.delivery.v1 import delivery_pb2 as pb
 from services.delivery.domain.model import Attempt, Delivery, Endpoint, Message, Secrets
 from services.delivery.domain.signing import encode_secret
 from services.delivery.sending.settled import delivery_id, delivery_name
+from services.delivery.servicer.endpoint_settings import settings_fields
 
 
 def endpoint_pb(endpoint: Endpoint, secret: str = "") -> pb.Endpoint:
     """An endpoint; its secret only where it was just made."""
     return pb.Endpoint(
         name=resource_name("endpoints", "ep", endpoint.id),
-        url=endpoint.url,
-        description=endpoint.description,
-        event_types=endpoint.event_types,
+        **settings_fields(endpoint.settings),
         state=pb.EndpointState.ValueType(endpoint.state),
         state_reason=endpoint.state_reason,
+        state_time=stamp(endpoint.state_time),
+        verification_state=pb.VerificationState.ValueType(endpoint.verification),
+        verification_reason=endpoint.verification_reason,
+        verify_time=stamp(endpoint.verify_time),
         create_time=stamp(endpoint.create_time),
         update_time=stamp(endpoint.update_time),
         secret=secret,

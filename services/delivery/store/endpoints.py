@@ -1,8 +1,9 @@
-"""Endpoints, their secrets, and their lanes."""
+"""Endpoints, their lanes, and what sending to them needs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,54 +11,128 @@ from uuid import UUID
 from libs.api.filters import Where
 from libs.db import Reader, Tx
 from services.delivery.domain.breaker import BreakerState
-from services.delivery.domain.model import Channel, Endpoint, EndpointState, Secrets, Target
+from services.delivery.domain.model import (
+    Channel,
+    Endpoint,
+    EndpointState,
+    Target,
+    Verification,
+)
+from services.delivery.domain.settings import Ordering, Settings, SignatureKind, schedule
 from services.delivery.store import lanes
-from services.delivery.store.vault import Vault
+from services.delivery.store.vault import HEADERS, Signer, Vault, VaultError
 
 _COLUMNS = (
-    "id, account, url, description, event_types, state, state_reason, revision, create_time,"
-    " update_time"
+    "id, account, state, state_reason, coalesce(state_time, create_time) as state_time,"
+    " verification, verification_reason, verify_time, revision, create_time, update_time,"
+    " url, description, event_types, metadata, headers_key_id, headers_sealed, cards, portfolios,"
+    " rate_limit, max_in_flight, ordering, retry_delays, deliver_within, signatures"
+)
+_SETTINGS = (
+    "url, description, event_types, metadata, cards, portfolios, rate_limit, max_in_flight,"
+    " ordering, retry_delays, deliver_within, signatures"
 )
 
 
-async def insert(tx: Tx, endpoint: Endpoint) -> None:
-    """Adds an endpoint and opens its lane."""
+async def insert(tx: Tx, vault: Vault, endpoint: Endpoint) -> None:
+    """Adds an endpoint and its lane, which is open if the endpoint is active."""
     await tx.execute(
-        f"with made as (insert into endpoints ({_COLUMNS})"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id, state)"
+        "with made as (insert into endpoints (id, account, state, state_reason, state_time,"
+        f" verification, revision, create_time, update_time, {_SETTINGS})"
+        " values ($1, $2, $3, $4, $5, $6, $7, $5, $5, $8, $9, $10, $11::jsonb, $12, $13, $14, $15,"
+        " $16, $17, $18, $19) returning id, state)"
         " insert into lanes (endpoint, open) select id, state = 1 from made",
         endpoint.id,
         endpoint.account,
-        endpoint.url,
-        endpoint.description,
-        list(endpoint.event_types),
         endpoint.state,
         endpoint.state_reason,
-        endpoint.revision,
         endpoint.create_time,
-        endpoint.update_time,
+        endpoint.verification,
+        endpoint.revision,
+        *_values(endpoint.settings),
+    )
+    if endpoint.settings.headers:
+        await set_headers(tx, vault, endpoint.id, endpoint.settings.headers)
+
+
+async def update(tx: Tx, id: UUID, settings: Settings, now: datetime) -> None:
+    """Gives an endpoint other settings; its headers stay."""
+    await tx.execute(
+        "update endpoints set revision = revision + 1, update_time = $2,"
+        f" ({_SETTINGS}) = row($3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14)"
+        " where id = $1",
+        id,
+        now,
+        *_values(settings),
     )
 
 
-async def get(reader: Reader, account: UUID, id: UUID) -> Endpoint | None:
+async def set_headers(tx: Tx, vault: Vault, id: UUID, headers: Mapping[str, str]) -> None:
+    """Gives an endpoint other headers. They are sealed, for they often carry credentials."""
+    told = json.dumps(dict(headers)).encode()
+    await tx.execute(
+        "update endpoints set headers_key_id = $2, headers_sealed = $3 where id = $1",
+        id,
+        vault.current if headers else None,
+        vault.seal(id, told, HEADERS) if headers else None,
+    )
+
+
+async def set_state(tx: Tx, id: UUID, state: EndpointState, reason: str, now: datetime) -> None:
+    """Holds an endpoint, or sends to it again. Needs its locks."""
+    await tx.execute(
+        "with changed as (update endpoints set state = $2, state_reason = $3, state_time = $4,"
+        " revision = revision + 1, update_time = $4 where id = $1 returning id)"
+        " update lanes set open = $2 = 1 where endpoint in (select id from changed)",
+        id,
+        state,
+        reason,
+        now,
+    )
+
+
+async def set_verification(
+    tx: Tx, id: UUID, verification: Verification, reason: str, now: datetime
+) -> None:
+    """Notes how a challenge went."""
+    await tx.execute(
+        "update endpoints set verification = $2, verification_reason = $3, revision = revision + 1,"
+        " update_time = $4, verify_time = case when $2 = 3 then $4 else verify_time end"
+        " where id = $1",
+        id,
+        verification,
+        reason,
+        now,
+    )
+
+
+async def get(reader: Reader, vault: Vault, account: UUID, id: UUID) -> Endpoint | None:
     """The account's endpoint, if there is one."""
     row = await reader.fetchrow(
         f"select {_COLUMNS} from endpoints where id = $1 and account = $2", id, account
     )
-    return _endpoint(row) if row else None
+    return _endpoint(vault, row) if row else None
 
 
-async def lock(tx: Tx, account: UUID, id: UUID) -> Endpoint | None:
+async def lock(tx: Tx, vault: Vault, account: UUID, id: UUID) -> Endpoint | None:
     """The account's endpoint, locked until the transaction ends; its lane first, as ever."""
-    if await get(tx, account, id) is None:
+    if not await exists(tx, account, id):
         return None
     await tx.execute("select 1 from lanes where endpoint = $1 for update", id)
     await tx.execute("select 1 from endpoints where id = $1 for update", id)
-    return await get(tx, account, id)
+    return await get(tx, vault, account, id)
+
+
+async def exists(reader: Reader, account: UUID, id: UUID) -> bool:
+    """Whether the account has this endpoint."""
+    found = await reader.fetchval(
+        "select 1 from endpoints where id = $1 and account = $2", id, account
+    )
+    return found is not None
 
 
 async def list_page(
-    reader: Reader, account: UUID, where: Where, before: UUID | None, limit: int
+    reader: Reader, vault: Vault, account: UUID, where: Where, before: UUID | None, limit: int
 ) -> list[Endpoint]:
     """At most `limit` endpoints, newest first, older than `before`. `where` counts from $4."""
     rows = await reader.fetch(
@@ -68,7 +143,7 @@ async def list_page(
         limit,
         *where.params,
     )
-    return [_endpoint(row) for row in rows]
+    return [_endpoint(vault, row) for row in rows]
 
 
 async def count(tx: Tx, account: UUID) -> int:
@@ -93,7 +168,7 @@ async def disable(tx: Tx, ids: Sequence[UUID], reason: str) -> list[UUID]:
     """Holds endpoints, with a reason; those that are held already stay as they are. Answers which
     it was news to."""
     rows = await tx.fetch(
-        "with held as (update endpoints set state = $2, state_reason = $3,"
+        "with held as (update endpoints set state = $2, state_reason = $3, state_time = now(),"
         " revision = revision + 1, update_time = now() where id = any($1) and state = 1"
         " returning id)"
         " update lanes set open = false where endpoint in (select id from held)"
@@ -105,29 +180,6 @@ async def disable(tx: Tx, ids: Sequence[UUID], reason: str) -> list[UUID]:
     return [row["endpoint"] for row in rows]
 
 
-async def add_secret(
-    tx: Tx, vault: Vault, id: UUID, key: bytes, overlap_end: datetime | None
-) -> None:
-    """Makes `key` the current one. The one before signs along until `overlap_end`, if that is set;
-    any older one stops now."""
-    await tx.execute(
-        "delete from endpoint_secrets where endpoint = $1"
-        " and (expire_time is not null or $2::timestamptz is null)",
-        id,
-        overlap_end,
-    )
-    await tx.execute(
-        "update endpoint_secrets set expire_time = $2 where endpoint = $1", id, overlap_end
-    )
-    await tx.execute(
-        "insert into endpoint_secrets (endpoint, version, key_id, sealed) select $1,"
-        " 1 + coalesce(max(version), 0), $2, $3 from endpoint_secrets where endpoint = $1",
-        id,
-        vault.current,
-        vault.seal(id, key),
-    )
-
-
 async def touch(tx: Tx, id: UUID, now: datetime) -> None:
     """Notes a change of the endpoint: its etag and update time."""
     await tx.execute(
@@ -135,58 +187,22 @@ async def touch(tx: Tx, id: UUID, now: datetime) -> None:
     )
 
 
-async def get_secrets(reader: Reader, vault: Vault, id: UUID, now: datetime) -> Secrets | None:
-    """The keys that sign at `now`; None where the endpoint is gone."""
-    rows = await reader.fetch(
-        "select key_id, sealed, expire_time from endpoint_secrets where endpoint = $1"
-        " and (expire_time is null or expire_time > $2) order by version desc",
-        id,
-        now,
-    )
-    keys = [(vault.open(id, row["key_id"], row["sealed"]), row["expire_time"]) for row in rows]
-    if not keys:
-        return None
-    return Secrets(keys[0][0], *keys[1]) if len(keys) > 1 else Secrets(keys[0][0])
-
-
-async def reseal(tx: Tx, vault: Vault, limit: int) -> int:
-    """Seals at most `limit` secrets anew that an older key holds; answers how many there were."""
-    rows = await tx.fetch(
-        "select endpoint, version, key_id, sealed from endpoint_secrets where key_id <> $1"
-        " limit $2 for update skip locked",
-        vault.current,
-        limit,
-    )
-    sealed = []
-    for row in rows:
-        id = row["endpoint"]
-        key = vault.open(id, row["key_id"], row["sealed"])
-        sealed.append((id, row["version"], vault.current, vault.seal(id, key)))
-    await tx.executemany(
-        "update endpoint_secrets set key_id = $3, sealed = $4 where endpoint = $1 and version = $2",
-        sealed,
-    )
-    return len(sealed)
-
-
-_TARGETS = (
-    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed,"
-    " b.state as breaker, b.busy"
+_OF_ENDPOINTS = (
+    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed, s.version,"
+    " s.signer_sealed, b.state as breaker, b.busy, e.cards, e.portfolios, e.headers_key_id,"
+    " e.headers_sealed, e.rate_limit, e.max_in_flight, e.ordering, e.retry_delays,"
+    " e.deliver_within, e.signatures"
     " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
     " and (s.expire_time is null or s.expire_time > now())"
     " left join breakers b on b.endpoint = e.id"
 )
-
-
+_TARGETS = f"{_OF_ENDPOINTS} where e.id = any($1) order by e.id, s.version desc"
 # Confirmed e-mail addresses too: an account without any costs a look into one index.
 _OF_ACCOUNTS = (
-    "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed, s.version,"
-    " b.state as breaker, b.busy"
-    " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
-    " and (s.expire_time is null or s.expire_time > now())"
-    " left join breakers b on b.endpoint = e.id where e.account = any($1)"
+    f"{_OF_ENDPOINTS} where e.account = any($1)"
     " union all select a.id, a.account, a.email, a.event_types, case when l.open then 1 else 2 end,"
-    " null, null, 0, null, null from email_addresses a join lanes l on l.endpoint = a.id"
+    " null, null, 0, null, null, null, '{}', '{}', null, null, null, null, 1, null, null, '{}'"
+    " from email_addresses a join lanes l on l.endpoint = a.id"
     " where a.account = any($1) and a.state = 2 and not exists"
     " (select from email_suppressions s where s.email_key = a.email_key)"
     " order by id, version desc"
@@ -203,46 +219,126 @@ async def targets_of_accounts(
 
 async def targets(reader: Reader, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, Target]:
     """These endpoints, as far as they are there."""
-    rows = await reader.fetch(f"{_TARGETS} where e.id = any($1) order by e.id, s.version desc", ids)
+    rows = await reader.fetch(_TARGETS, ids)
     return {target.endpoint: target for target in _targets(vault, rows)}
 
 
 def _targets(vault: Vault, rows: Sequence[Any]) -> list[Target]:
-    keys: dict[UUID, list[bytes]] = {}
-    first: dict[UUID, Any] = {}
+    found: dict[UUID, list[Any]] = {}
     for row in rows:
-        id = row["id"]
-        first.setdefault(id, row)
-        if row["sealed"] is None:
-            keys[id] = []
-        else:
-            keys.setdefault(id, []).append(vault.open(id, row["key_id"], row["sealed"]))
-    return [
-        Target(
-            endpoint=id,
-            account=row["account"],
-            url=row["url"],
-            event_types=tuple(row["event_types"]),
-            open=row["state"] == EndpointState.ACTIVE,
-            keys=tuple(keys[id]),
-            gated=bool(row["busy"]) or row["breaker"] not in (None, BreakerState.CLOSED),
-            watched=row["breaker"] is not None,
-            channel=Channel.WEBHOOK if keys[id] else Channel.EMAIL,
+        found.setdefault(row["id"], []).append(row)
+    return [_target(vault, rows) for rows in found.values()]
+
+
+def _target(vault: Vault, rows: Sequence[Any]) -> Target:
+    """Of one row a secret, the newest first. A target whose secrets cannot be opened signs nothing,
+    by which the channel knows it; the others must not suffer from it."""
+    row = rows[0]
+    id, ordering = row["id"], row["ordering"]
+    delays, breaker = row["retry_delays"], row["breaker"]
+    keys, signers, headers = _opened(vault, rows)
+    return Target(
+        endpoint=id,
+        account=row["account"],
+        url=row["url"],
+        event_types=tuple(row["event_types"]),
+        open=row["state"] == EndpointState.ACTIVE,
+        keys=keys,
+        channel=Channel.EMAIL if row["sealed"] is None else Channel.WEBHOOK,
+        gated=bool(row["busy"]) or breaker not in (None, BreakerState.CLOSED),
+        watched=breaker is not None,
+        subjects=frozenset(row["cards"] + row["portfolios"]),
+        headers=headers,
+        rate_limit=row["rate_limit"],
+        max_in_flight=row["max_in_flight"],
+        ordered=ordering == Ordering.PER_KEY,
+        schedule=schedule(tuple(delays or ()), ordering),
+        deliver_within=row["deliver_within"],
+        signers=signers,
+    )
+
+
+def _opened(
+    vault: Vault, rows: Sequence[Any]
+) -> tuple[tuple[bytes, ...], tuple[Signer, ...], Mapping[str, str]]:
+    row = rows[0]
+    if row["sealed"] is None:
+        return (), (), {}
+    kinds, id = row["signatures"], row["id"]
+    try:
+        signers = tuple(
+            vault.signer(id, row["key_id"], row["signer_sealed"])
+            for row in rows
+            if row["signer_sealed"] is not None and (not kinds or SignatureKind.V1A in kinds)
         )
-        for id, row in first.items()
+        # One that is to sign with v1a alone signs so as soon as its key pair is made.
+        plain = not kinds or SignatureKind.V1 in kinds or not signers
+        keys = tuple(vault.open(id, row["key_id"], row["sealed"]) for row in rows if plain)
+        return keys, signers, _headers(vault, id, row)
+    except VaultError:
+        return (), (), {}
+
+
+def _headers(vault: Vault, id: UUID, row: Any) -> dict[str, str]:
+    if row["headers_sealed"] is None:
+        return {}
+    told = vault.open(id, row["headers_key_id"], row["headers_sealed"], HEADERS)
+    headers: dict[str, str] = json.loads(told)
+    return headers
+
+
+def _values(settings: Settings) -> list[Any]:
+    """In the order of _SETTINGS."""
+    return [
+        settings.url,
+        settings.description,
+        list(settings.event_types),
+        json.dumps(dict(settings.metadata)),
+        list(settings.cards),
+        list(settings.portfolios),
+        settings.rate_limit,
+        settings.max_in_flight,
+        settings.ordering,
+        list(settings.retry_delays) or None,
+        settings.deliver_within,
+        list(settings.signatures),
     ]
 
 
-def _endpoint(row: Any) -> Endpoint:
+def _endpoint(vault: Vault, row: Any) -> Endpoint:
     return Endpoint(
         id=row["id"],
         account=row["account"],
-        url=row["url"],
-        description=row["description"],
-        event_types=tuple(row["event_types"]),
+        settings=_settings(vault, row),
         state=EndpointState(row["state"]),
         state_reason=row["state_reason"],
+        state_time=row["state_time"],
+        verification=Verification(row["verification"]),
+        verification_reason=row["verification_reason"],
+        verify_time=row["verify_time"],
         revision=row["revision"],
         create_time=row["create_time"],
         update_time=row["update_time"],
+    )
+
+
+def _settings(vault: Vault, row: Any) -> Settings:
+    try:
+        headers = _headers(vault, row["id"], row)
+    except VaultError:  # nothing is sent then; what else there is can be shown all the same
+        headers = {}
+    return Settings(
+        url=row["url"],
+        description=row["description"],
+        event_types=tuple(row["event_types"]),
+        metadata=json.loads(row["metadata"]),
+        headers=headers,
+        cards=tuple(row["cards"]),
+        portfolios=tuple(row["portfolios"]),
+        rate_limit=row["rate_limit"],
+        max_in_flight=row["max_in_flight"],
+        ordering=Ordering(row["ordering"]),
+        retry_delays=tuple(row["retry_delays"] or ()),
+        deliver_within=row["deliver_within"],
+        signatures=tuple(SignatureKind(kind) for kind in row["signatures"]),
     )

@@ -8,10 +8,16 @@ from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+Signer: TypeAlias = Callable[[bytes], bytes]
+# What is sealed for one purpose cannot be passed off as something else.
+SECRET, PRIVATE_KEY, HEADERS = b"", b"ed25519", b"headers"
 
 _NONCE = 12
 _KEY = 32
@@ -37,6 +43,7 @@ class Vault:
         self._keys = [keys[current], *(key for id, key in keys.items() if id != current)]
         self._random = random
         self._opened = lru_cache(maxsize=_CACHED)(self._open)
+        self._signers = lru_cache(maxsize=_CACHED)(self._signer)
 
     @classmethod
     def load(cls, path: Path) -> Vault:
@@ -64,20 +71,33 @@ class Vault:
         """Keys for another purpose, one that follows from each key; the current one's first."""
         return [hmac.digest(key, purpose, "sha256") for key in self._keys]
 
-    def seal(self, endpoint: UUID, key: bytes) -> bytes:
-        """The signing key, sealed with the current key, for this endpoint alone."""
+    def seal(self, endpoint: UUID, data: bytes, purpose: bytes = SECRET) -> bytes:
+        """The data, sealed with the current key, for this endpoint and purpose alone."""
         nonce = self._random(_NONCE)
-        return nonce + self._ciphers[self.current].encrypt(nonce, key, endpoint.bytes)
+        return nonce + self._ciphers[self.current].encrypt(nonce, data, endpoint.bytes + purpose)
 
-    def open(self, endpoint: UUID, key_id: str, sealed: bytes) -> bytes:
+    def open(self, endpoint: UUID, key_id: str, sealed: bytes, purpose: bytes = SECRET) -> bytes:
         """The inverse of `seal`. Raises VaultError."""
-        return self._opened(endpoint, key_id, sealed)
+        return self._opened(endpoint, key_id, sealed, purpose)
 
-    def _open(self, endpoint: UUID, key_id: str, sealed: bytes) -> bytes:
+    def signer(self, endpoint: UUID, key_id: str, sealed: bytes) -> Signer:
+        """What signs with the sealed ed25519 key. Raises VaultError."""
+        return self._signers(endpoint, key_id, sealed)
+
+    def _open(self, endpoint: UUID, key_id: str, sealed: bytes, purpose: bytes) -> bytes:
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise VaultError(f"no key {key_id!r} among those configured")
         try:
-            return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], endpoint.bytes)
+            return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], endpoint.bytes + purpose)
         except InvalidTag:
             raise VaultError(f"key {key_id!r} does not open this secret") from None
+
+    def _signer(self, endpoint: UUID, key_id: str, sealed: bytes) -> Signer:
+        private = self._open(endpoint, key_id, sealed, PRIVATE_KEY)
+        return Ed25519PrivateKey.from_private_bytes(private).sign
+
+
+def public_key(private: bytes) -> bytes:
+    """The ed25519 public key, 32 bytes, of a private one, any 32 bytes."""
+    return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()

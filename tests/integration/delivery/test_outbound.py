@@ -18,6 +18,7 @@ from libs.errors import AppError
 from services.delivery.channels import resolver as resolving
 from services.delivery.channels.resolver import AddressRefusedError, NameUnknownError, Resolver
 from services.delivery.domain.addresses import AddressPolicy
+from services.delivery.domain.settings import Settings
 from services.delivery.domain.urls import UrlPolicy
 from tests.integration.delivery import receiver as behave
 from tests.integration.delivery.receiver import Receiver
@@ -173,6 +174,6 @@ async def test_creating_looks_where_the_name_points_to(world, account):
         POLICY.addresses, world.clock, lambda _host, _port: ["192.168.0.7"]
     )
     with pytest.raises(AppError) as caught:
-        await world.endpoints.check("https://inside.test/", "", ())
+        await world.endpoints.check(Settings("https://inside.test/"))
     assert caught.value.reason == "address_refused"
     assert caught.value.violations[0].field == "endpoint.url"

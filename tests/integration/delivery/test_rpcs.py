@@ -15,28 +15,48 @@ from libs.testing.rpc import account as as_account
 from libs.testing.rpc import serving
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc as grpc_pb
+from services.delivery.channels.clients import Clients
+from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.domain.model import MAX_ENDPOINTS
 from services.delivery.domain.signing import decode_secret
+from services.delivery.handlers.endpoint_keys import EndpointKeys
+from services.delivery.handlers.endpoint_verification import EndpointVerification
+from services.delivery.servicer.endpoint_keys import WebhookKeyServicer
 from services.delivery.servicer.endpoints import EndpointServicer
 from services.delivery.servicer.messages import MessageServicer
 from services.delivery.store.vault import Vault, VaultError
 from tests.integration.delivery import receiver as behave
+from tests.integration.delivery.world import POLICY
 
 OTHER = UUID("01900000-0000-7000-8000-000000000002")
 URL = "https://8.8.8.8/hook"
 
 
 @asynccontextmanager
-async def served(world):
+async def served(world, *, require_verification=False):
     tokens = PageTokens(bytes(32), world.clock)
+    channel = WebhookChannel(POLICY, world.resolver, Clients(), world.clock, 5.0)
     async with serving(
         (
             grpc_pb.add_EndpointServiceServicer_to_server,
-            EndpointServicer(world.db, world.endpoints, tokens, world.clock),
+            EndpointServicer(
+                world.db,
+                world.endpoints,
+                EndpointKeys(world.db, world.vault, world.clock),
+                EndpointVerification(world.db, world.vault, channel.send, world.clock, world.ids),
+                tokens,
+                world.clock,
+                require_verification=require_verification,
+            ),
+        ),
+        (
+            grpc_pb.add_WebhookKeyServiceServicer_to_server,
+            WebhookKeyServicer(EndpointKeys(world.db, world.vault, world.clock)),
         ),
         (grpc_pb.add_MessageServiceServicer_to_server, MessageServicer(world.db, tokens)),
     ) as server:
         yield server
+    await channel.close()
 
 
 @pytest.fixture

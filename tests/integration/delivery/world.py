@@ -29,13 +29,16 @@ from services.delivery.channels.clients import Clients
 from services.delivery.channels.resolver import Resolver, system_lookup
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.domain.addresses import AddressPolicy, parse_networks
+from services.delivery.domain.breaker import BreakerPolicy
 from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
+from services.delivery.domain.settings import Settings
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.sending.dispatcher import Dispatcher, Limits
+from services.delivery.sending.health import HealthPolicy
 from services.delivery.sending.worker import Pace, Worker
 from services.delivery.store.vault import Vault
 
@@ -47,6 +50,8 @@ FOLDERS = [
 POLICY = UrlPolicy(AddressPolicy(parse_networks(["127.0.0.0/8"])), allow_http=True)
 TIMEOUT = 10.0
 PACE = Pace(lifetime=1.0, beat=0.1, poll=0.05)
+# No test opens a breaker by accident.
+UNSHAKEN = HealthPolicy(BreakerPolicy(minimum=1_000_000))
 PENDING, DELIVERED, FAILED, EXPIRED, CANCELLED = range(1, 6)
 
 
@@ -56,7 +61,9 @@ class Sender:
     def __init__(self, world: World, channel: WebhookChannel, dispatcher: Dispatcher) -> None:
         self.channel = channel
         self.dispatcher = dispatcher
-        self.worker = Worker(world.db, world.vault, dispatcher, world.clock, world.ids, world.pace)
+        self.worker = Worker(
+            world.db, world.vault, dispatcher, world.clock, world.ids, world.pace, world.health
+        )
         self.tell = TellOfAlerts(world.vault, self.worker, world.clock)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -89,6 +96,7 @@ class World:
         self.ids = Ids(self.clock)
         self.vault = Vault({"k1": bytes(32)}, "k1")
         self.pace = PACE
+        self.health = UNSHAKEN
         self.schedule = Schedule((0.05, 0.1, 0.15), jitter=0.0)
         self.sweeps = Sweeps(db, self.vault, PACE.lifetime)
         self.resolver = Resolver(POLICY.addresses, self.clock)
@@ -124,9 +132,11 @@ class World:
         await sender.start()
         return sender
 
-    async def endpoint(self, account: UUID, url: str, types: tuple[str, ...] = ()) -> UUID:
+    async def endpoint(
+        self, account: UUID, url: str, types: tuple[str, ...] = (), **more: Any
+    ) -> UUID:
         """Creates an endpoint."""
-        asked = await self.endpoints.check(url, "", types)
+        asked = await self.endpoints.check(Settings(url, event_types=types, **more))
         async with self.db.transaction() as tx:
             made, _ = await self.endpoints.create(tx, account, asked)
         return made.id
