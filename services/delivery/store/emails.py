@@ -98,9 +98,9 @@ async def count(tx: Tx, account: UUID) -> int:
 async def set_state(tx: Tx, id: UUID, state: EmailState, reason: str, now: datetime) -> None:
     """Moves an address on; the first confirmation's time stays."""
     await tx.execute(
-        "update email_addresses set state = $2::smallint, state_reason = $3, update_time = $4::timestamptz,"
-        " revision = revision + 1,"
-        " confirm_time = coalesce(confirm_time, case when $2::smallint = 2 then $4::timestamptz end)"
+        "update email_addresses set state = $2::smallint, state_reason = $3,"
+        " update_time = $4::timestamptz, revision = revision + 1, confirm_time ="
+        " coalesce(confirm_time, case when $2::smallint = 2 then $4::timestamptz end)"
         " where id = $1",
         id,
         state,
