@@ -36,7 +36,12 @@ _COMMANDS = (
         "DATA",
     ),
     (re.compile(r"does not like recipient|recipient was rejected"), "RCPT"),
-    (re.compile(r"but sender was rejected"), "MAIL"),
+    (re.compile(rf"following ({_VERBS}) command"), None),
+    (re.compile(rf"({_VERBS})(?: to| from)? command (?:failed|was|rejected)"), None),
+    # Google's numbers for where its dialogue was.
+    (re.compile(r"\(state 13\)|but sender was rejected"), "MAIL"),
+    (re.compile(r"\(state 14\)"), "RCPT"),
+    (re.compile(r"\(state 1[78]\)"), "DATA"),
     (re.compile(r"but my name was rejected|\behlo\b.{0,40}rejected"), "EHLO"),
     (
         re.compile(
@@ -47,7 +52,9 @@ _COMMANDS = (
 )
 # Old sendmail's "554 <somebody@shop.test>... 550 Host unknown": the latter is the receiver's.
 _INNER = re.compile(r"\.\.\. ([45][0-5][0-9])[ -]")
-_DIALOGUE = re.compile(r"(?m)^\W{0,8}>>> ?([A-Za-z]{4})|^\W{0,8}<<< ?([2-5][0-9]{2})")
+_DIALOGUE = re.compile(
+    r"(?mi)^\W{0,8}(?:>>>|sent <<<) ?([a-z]{4})|^\W{0,8}(?:<<<|received >>>) ?([2-5][0-9]{2})"
+)
 
 
 class Codes(NamedTuple):

@@ -34,12 +34,15 @@ _HEADER_LINE = re.compile(
 _IS_SESSION = re.compile(r"(?i)^\W{0,8}(?:\.\.\. )?while talking to ")
 _IS_DIALOGUE = re.compile(r"^\W{0,8}(?:>>>|<<<)")
 _ABOUT_SENDER = re.compile(
-    r"(?i)mail from|envelope|^\W*from\b|sender|^\W*(?:to|cc|subject|sent|date|message-id|reply-to"
+    r"(?i)mail from|envelope[- ]?(?:from|sender)|^\W*from\b|sender"
+    r"|^\W*(?:to|cc|subject|sent|date|message-id|reply-to"
     r"|return-path|received|x-[a-z-]+|list-[a-z]+|content-[a-z]+):|<mailto:|generated from"
     r"|expanded from|postmaster for|contact|please (?:send|mail|reply)|help@|abuse@|for assistance"
 )
 _LEADING = re.compile(
-    r"(?i)^[\s>*#.!-]{0,40}(?:\[?<?(?:mailto:|smtp:|rfc822;)?)?(" + addresses.ADDRESS.pattern + r")"
+    r"(?i)^[\s>*#.!\"'-]{0,40}(?:\[?<?(?:mailto:|smtp:|rfc822;)?)?("
+    + addresses.ADDRESS.pattern
+    + r")"
 )
 _NAMED = re.compile(
     r"(?i)(?:rcpt to: ?|recipient(?: address)?[:s]? |recipient:"

@@ -107,6 +107,7 @@ POLICYVIOLATION = (
 )  # fmt: skip
 
 SECURITYERROR = (
+    "could not retrieve credentials", "server does not support auth", "authentication is required",
     "authentication required", "authentication turned on", "authentication failed",
     "authentication credentials", "authenticationfailed", "authentication failure", "auth failure",
     "unauthenticated senders not allowed", "must be authenticated", "not authenticated",
@@ -120,6 +121,7 @@ SECURITYERROR = (
 )  # fmt: skip
 
 MESGTOOBIG = (
+    "mail size limit exceeded", "sendsizelimit", "exceeded*message size limit", "maximum size for",
     "message too big", "message too large", "message is too big", "message is too large",
     "message size exceed", "message exceeds", "message*exceeds*size", "exceeds maximum message",
     "exceeds maximum size", "exceeds size limit", "exceeded maximum*size",
@@ -151,9 +153,10 @@ NOTCOMPLIANTRFC = (
 )  # fmt: skip
 
 CONTENTERROR = (
-    "bad header", "headers too large", "header too large", "improper use of 8-bit",
-    "8-bit character", "8bit", "mime error", "malformed mime", "mime headers",
-    "unsupported character", "non-ascii", "message content", "content*rejected",
+    "conversion to internet format failed", "8bitmime", "illegal character", "bad character",
+    "invalid character", "bad header", "headers too large", "header too large",
+    "improper use of 8-bit", "8-bit character", "8bit", "mime error", "malformed mime",
+    "mime headers", "unsupported character", "non-ascii", "message content", "content*rejected",
     "message headers fail", "invalid body", "conversion required", "conversion failed",
     "media not supported", "undefined media", "routing loop detected -- too many received",
     "charset not supported", "smtputf8", "bad content", "improper mime", "message header*invalid",

@@ -34,10 +34,11 @@ SYSTEMFULL = (
 )  # fmt: skip
 
 SYSTEMERROR = (
-    "system error", "internal error", "local error", "server error", "local configuration error",
-    "configuration error", "cannot allocate memory", "out of memory", "can't create",
-    "cannot create", "can't open", "unable to open", "cannot open", "ldap server", "ldap*fail",
-    "unable to connect*database", "database error", "i/o error", "mailer table",
+    "message has wrong owner", "unable to run qmail", "frozen", "temporarily unable to process",
+    "insufficient resources", "system error", "internal error", "local error", "server error",
+    "local configuration error", "configuration error", "cannot allocate memory", "out of memory",
+    "can't create", "cannot create", "can't open", "unable to open", "cannot open", "ldap server",
+    "ldap*fail", "unable to connect*database", "database error", "i/o error", "mailer table",
     "duplicated message-id", "insufficient memory", "timeout waiting for input",
     "interrupted system call", "process failed", "mail system config error", "system config error",
     "config error", "loops back to myself", "loops back to itself", "host configuration error",
@@ -52,13 +53,16 @@ SYSTEMERROR = (
 )  # fmt: skip
 
 NETWORKERROR = (
-    "too many hops", "too many received", "mail loop", "mail forwarding loop", "routing loop",
-    "loop detected", "hop count", "looping", "forwarding loop", "forwarded more than",
-    "network is unreachable", "network unreachable", "network error", "no route to host",
-    "connection refused", "connection reset", "connection lost", "lost connection",
-    "connection was dropped", "host name lookup failure", "name lookup failure",
-    "name server*fail", "dns lookup", "dns error", "dns server", "nameserver",
-    "name service error", "host unreachable", "host is down", "unable to contact",
+    "connection died", "lookup failed temporarily", "failure in mx lookup",
+    "address family mismatch", "routes to destination blocked", "no valid route",
+    "could not retrieve source address", "bad dns lookup", "this message is looping",
+    "connection was refused", "mxloopback", "too many hops", "too many received", "mail loop",
+    "mail forwarding loop", "routing loop", "loop detected", "hop count", "looping",
+    "forwarding loop", "forwarded more than", "network is unreachable", "network unreachable",
+    "network error", "no route to host", "connection refused", "connection reset",
+    "connection lost", "lost connection", "connection was dropped", "host name lookup failure",
+    "name lookup failure", "name server*fail", "dns lookup", "dns error", "dns server",
+    "nameserver", "name service error", "host unreachable", "host is down", "unable to contact",
     "unable to route", "can't connect", "cannot connect", "could not connect", "connection*closed",
     "no answer from host", "bad connection", "dns temporarily", "malformed name server",
     "no network connection", "temporary dns", "could not resolve", "maximum forwarding",
@@ -68,6 +72,8 @@ NETWORKERROR = (
 )  # fmt: skip
 
 EXPIRED = (
+    "delivery cancelled; message expired", "could not send message for past",
+    "warning: could not send", "still being retried", "is being retried",
     "could not deliver for the last", "delivery failed*attempts", "not reachable",
     "giving up after", "delivery attempts failed", "gave up after", "has not been collected after",
     "attempts to deliver", "aborted after", "could not be sent for", "not delivered after",

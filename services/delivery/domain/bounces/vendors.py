@@ -39,6 +39,24 @@ _MICROSOFT: tuple[tuple[str, int, int, Reason], ...] = (
 )
 _OF_MICROSOFT = ("resolver.", "outlook.com", "protection.outlook", "recipientnotfound", "microsoft")
 
+# Exchange's own words for its resolver, submission and queue, in front of what it says.
+_EXCHANGE = {
+    "smtpsend.dns.nonexistentdomain": _R.HOSTUNKNOWN,
+    "smtpsend.dns.mxloopback": _R.NETWORKERROR,
+    "resolver.adr.badprimary": _R.SYSTEMERROR,
+    "resolver.adr.recipnotfound": _R.USERUNKNOWN,
+    "resolver.adr.recipientnotfound": _R.USERUNKNOWN,
+    "resolver.adr.exrecipnotfound": _R.USERUNKNOWN,
+    "resolver.adr.reciplimit": _R.TOOMANYCONN,
+    "resolver.adr.invalidinsmtp": _R.SYSTEMERROR,
+    "resolver.adr.ambiguous": _R.SYSTEMERROR,
+    "resolver.rst.authrequired": _R.SECURITYERROR,
+    "resolver.rst.notauthorized": _R.REJECTED,
+    "resolver.rst.recipsizelimit": _R.EXCEEDLIMIT,
+    "resolver.rst.sendsizelimit": _R.MESGTOOBIG,
+    "queue.expired": _R.EXPIRED,
+}
+
 # Orange, Wanadoo and La Poste end their texts with a code: https://postmaster.orange.fr
 _FRENCH = re.compile(r"\b(?:ofr|lpn|lpnaaa)[0-9]{0,4}_([0-9]{3})\b")
 _FRENCH_CODES = {
@@ -87,6 +105,9 @@ def reason_of(text: str, status: str, host: str) -> Reason | None:
         found = _of_kddi(text)
         if found is not None:
             return found
+    for word, reason in _EXCHANGE.items():
+        if word in text:
+            return reason
     return _of_microsoft(text, status)
 
 
