@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway import docs_page
 from gateway.accounts.authenticator import TokenAuthenticator
 from gateway.accounts.handlers import Accounts
+from gateway.accounts.repeats import Repeats
 from gateway.accounts.servicer import AccountServicer, TokenServicer
 from gateway.config import Config
 from gateway.http.application import Application
@@ -46,7 +47,8 @@ async def build(rt: Runtime, config: Config) -> None:
     if config.admin_token is not None:
         file = config.admin_token
         rt.background("admin-token", lambda: _register_admin(accounts, file), needs=db)
-    application = assemble(config, _backends(rt, config, accounts), authenticator, cache, rt.clock)
+    backends = _backends(rt, config, accounts, Repeats(db, rt.clock, rt.recall()))
+    application = assemble(config, backends, authenticator, cache, rt.clock)
     host, port = address(config.gateway_listen)
     server = HttpServer(application, bind(host, port))
     rt.background("http", lambda: _serve(rt, server))
@@ -87,10 +89,12 @@ async def _serve(rt: Runtime, server: HttpServer) -> None:
         rt.fail(error)
 
 
-def _backends(rt: Runtime, config: Config, accounts: Accounts) -> Mapping[str, Backend]:
-    tokens = TokenServicer(accounts, rt.page_tokens(), rt.minter, rt.clock)
+def _backends(
+    rt: Runtime, config: Config, accounts: Accounts, repeats: Repeats
+) -> Mapping[str, Backend]:
+    tokens = TokenServicer(accounts, repeats, rt.page_tokens(), rt.minter, rt.clock)
     return {
-        "pq.accounts.v1.AccountService": LocalBackend(AccountServicer(accounts)),
+        "pq.accounts.v1.AccountService": LocalBackend(AccountServicer(accounts, repeats)),
         "pq.accounts.v1.TokenService": LocalBackend(tokens),
         "pq.market.v1": GrpcBackend(rt.plain_channel(config.market_target)),
         "pq.alerts.v1": GrpcBackend(rt.plain_channel(config.alerts_target)),

@@ -1,9 +1,10 @@
-"""What can be done with accounts and tokens."""
+"""What can be done with accounts and tokens.
+
+What makes a token is handed its secret: the caller decides whether it can be found again.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -29,36 +30,23 @@ class NewToken:
 
 
 class Accounts:
-    """The use cases; each mutation is one transaction."""
+    """The use cases; each mutation runs in its caller's transaction."""
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        ids: Ids,
-        random: Callable[[int], bytes] = os.urandom,
-    ) -> None:
+    def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
-        self._random = random
 
-    async def create_account(self, display_name: str) -> tuple[Account, str]:
-        """Signs somebody up; answers the account and its first token's secret."""
+    async def create_account(self, tx: Tx, display_name: str, secret: str) -> Account:
+        """Signs somebody up; `secret` is that of the first token. Raises AppError."""
         now = self._clock.now()
         name = domain.display_name(display_name, "account.display_name")
         account = Account(self._ids.uuid(), name, now)
-        async with self._db.transaction() as tx:
-            await store.insert_account(tx, account)
-            asked = NewToken("first token", None, read_only=False, expire_time=None)
-            _, secret = await self._mint(tx, Owner(account.id), asked)
-            changed = events.AccountChanged(
-                account=resource_name("accounts", "acc", account.id),
-                change=events.ACCOUNT_CHANGE_CREATED,
-                change_time=stamp(now),
-            )
-            tx.publish(changed)
-        return account, secret
+        await store.insert_account(tx, account)
+        asked = NewToken("first token", None, read_only=False, expire_time=None)
+        await self._mint(tx, Owner(account.id), asked, secret)
+        self._tell(tx, account.id, events.ACCOUNT_CHANGE_CREATED)
+        return account
 
     async def get_account(self, id: UUID) -> Account:
         """Raises AppError (NOT_FOUND)."""
@@ -67,47 +55,46 @@ class Accounts:
             raise not_found(resource_name("accounts", "acc", id))
         return account
 
-    async def create_token(self, owner: Owner, asked: NewToken) -> tuple[Token, str]:
-        """Mints a token; answers it and its secret. Raises AppError at the limit of live tokens."""
+    async def create_token(self, tx: Tx, owner: Owner, asked: NewToken, secret: str) -> Token:
+        """Makes a token. Raises AppError at the limit of live tokens."""
         now = self._clock.now()
         domain.display_name(asked.display_name, "token.display_name")
         domain.expiry(asked.expire_time, now)
-        async with self._db.transaction() as tx:
-            # Minting for one owner is serial, so that the limit holds.
-            await tx.execute(
-                "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"tokens {owner.account}"
+        # Minting for one owner is serial, so that the limit holds.
+        await tx.execute(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"tokens {owner.account}"
+        )
+        if await store.count_live_tokens(tx, owner, now) >= domain.MAX_TOKENS:
+            raise AppError(
+                Kind.PRECONDITION,
+                "too_many_tokens",
+                f"at most {domain.MAX_TOKENS} live tokens; revoke one first",
             )
-            if await store.count_live_tokens(tx, owner, now) >= domain.MAX_TOKENS:
-                raise AppError(
-                    Kind.PRECONDITION,
-                    "too_many_tokens",
-                    f"at most {domain.MAX_TOKENS} live tokens; revoke one first",
-                )
-            return await self._mint(tx, owner, asked)
+        return await self._mint(tx, owner, asked, secret)
 
     async def list_tokens(self, owner: Owner, before: UUID | None, limit: int) -> list[Token]:
         """Newest first."""
         return await store.list_tokens(self._db, owner, before, limit)
 
-    async def revoke_token(self, owner: Owner, id: UUID) -> Token:
+    async def revoke_token(self, tx: Tx, owner: Owner, id: UUID) -> Token:
         """Ends a token now. Raises AppError (NOT_FOUND)."""
         now = self._clock.now()
-        async with self._db.transaction() as tx:
-            token = await self._owned(tx, owner, id)
-            await store.revoke(tx, id, now)
+        token = await self._owned(tx, owner, id)
+        await store.revoke(tx, id, now)
         return replace(token, revoke_time=min(token.revoke_time or now, now))
 
-    async def rotate_token(self, owner: Owner, id: UUID, overlap: timedelta) -> tuple[Token, str]:
-        """Mints a token's successor and ends it after `overlap`. Raises AppError."""
+    async def rotate_token(
+        self, tx: Tx, owner: Owner, id: UUID, overlap: timedelta, secret: str
+    ) -> Token:
+        """Makes a token's successor and ends it after `overlap`. Raises AppError."""
         now = self._clock.now()
         ends = now + domain.overlap(overlap)
-        async with self._db.transaction() as tx:
-            old = await self._owned(tx, owner, id)
-            if not old.is_live(now):
-                raise AppError(Kind.PRECONDITION, "token_ended", "the token has ended")
-            asked = NewToken(old.display_name, old.role, old.read_only, old.expire_time)
-            made = await self._mint(tx, owner, asked)
-            await store.revoke(tx, id, ends)
+        old = await self._owned(tx, owner, id)
+        if not old.is_live(now):
+            raise AppError(Kind.PRECONDITION, "token_ended", "the token has ended")
+        asked = NewToken(old.display_name, old.role, old.read_only, old.expire_time)
+        made = await self._mint(tx, owner, asked, secret)
+        await store.revoke(tx, id, ends)
         return made
 
     async def ensure_operator(self, secret: str, role: int, display_name: str) -> None:
@@ -124,12 +111,18 @@ class Accounts:
             raise not_found(resource_name("tokens", "tok", id))
         return token
 
-    async def _mint(self, tx: Tx, owner: Owner, asked: NewToken) -> tuple[Token, str]:
-        kind = secrets.ACCOUNT if owner.account else secrets.OPERATOR
-        secret = secrets.mint(kind, self._random)
+    async def _mint(self, tx: Tx, owner: Owner, asked: NewToken, secret: str) -> Token:
         token = self._token(owner, asked, secret)
         await store.insert_token(tx, token, secrets.digest(secret))
-        return token, secret
+        return token
+
+    def _tell(self, tx: Tx, account: UUID, change: events.AccountChange.ValueType) -> None:
+        changed = events.AccountChanged(
+            account=resource_name("accounts", "acc", account),
+            change=change,
+            change_time=stamp(self._clock.now()),
+        )
+        tx.publish(changed)
 
     def _token(self, owner: Owner, asked: NewToken, secret: str) -> Token:
         return Token(

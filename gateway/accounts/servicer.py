@@ -6,31 +6,45 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from gateway.accounts import secrets
 from gateway.accounts.domain import Account, Owner, Token
 from gateway.accounts.handlers import Accounts, NewToken
+from gateway.accounts.repeats import Repeats
+from libs.api.idempotency import Secret
 from libs.api.paging import PageTokens
 from libs.api.wire import moment, resource_id, resource_name, stamp
 from libs.auth import caller
 from libs.auth.tokens import Minter
 from libs.clock import Clock
+from libs.db import Tx
 from libs.errors import invalid, not_found
 from pq.accounts.v1 import accounts_pb2 as pb
 from pq.accounts.v1 import accounts_pb2_grpc
 from pq.auth.v1 import rule_pb2
 
+_FIRST_TOKEN = Secret("token", lambda random: secrets.mint(secrets.ACCOUNT, random))
+
 
 class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
     """pq.accounts.v1.AccountService."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, repeats: Repeats) -> None:
         self._accounts = accounts
+        self._repeats = repeats
 
     async def CreateAccount(
         self, request: pb.CreateAccountRequest, _context: Any
     ) -> pb.CreateAccountResponse:
         """Signs somebody up."""
-        account, secret = await self._accounts.create_account(request.account.display_name)
-        return pb.CreateAccountResponse(account=account_pb(account), token=secret)
+
+        async def create(tx: Tx, secret: str) -> pb.CreateAccountResponse:
+            name = request.account.display_name
+            account = await self._accounts.create_account(tx, name, secret)
+            return pb.CreateAccountResponse(account=account_pb(account))
+
+        return await self._repeats.once_with_secret(
+            request, create, pb.CreateAccountResponse, _FIRST_TOKEN
+        )
 
     async def GetAccount(self, request: pb.GetAccountRequest, _context: Any) -> pb.Account:
         """Gets one's own account, or any for an operator."""
@@ -47,9 +61,15 @@ class TokenServicer(accounts_pb2_grpc.TokenServiceServicer):
     """pq.accounts.v1.TokenService."""
 
     def __init__(
-        self, accounts: Accounts, page_tokens: PageTokens, minter: Minter, clock: Clock
+        self,
+        accounts: Accounts,
+        repeats: Repeats,
+        page_tokens: PageTokens,
+        minter: Minter,
+        clock: Clock,
     ) -> None:
         self._accounts = accounts
+        self._repeats = repeats
         self._page_tokens = page_tokens
         self._minter = minter
         self._clock = clock
@@ -63,8 +83,14 @@ class TokenServicer(accounts_pb2_grpc.TokenServiceServicer):
         asked = NewToken(token.display_name, _role(owner, token.role), token.read_only, expires)
         if owner.account is None and token.read_only:
             raise invalid("token.read_only", "expected false: a role says what its token may do")
-        made, secret = await self._accounts.create_token(owner, asked)
-        return pb.CreateTokenResponse(token=token_pb(made), secret=secret)
+
+        async def create(tx: Tx, secret: str) -> pb.CreateTokenResponse:
+            made = await self._accounts.create_token(tx, owner, asked, secret)
+            return pb.CreateTokenResponse(token=token_pb(made))
+
+        return await self._repeats.once_with_secret(
+            request, create, pb.CreateTokenResponse, _secret(owner)
+        )
 
     async def ListTokens(
         self, request: pb.ListTokensRequest, _context: Any
@@ -88,17 +114,27 @@ class TokenServicer(accounts_pb2_grpc.TokenServiceServicer):
 
     async def RevokeToken(self, request: pb.RevokeTokenRequest, _context: Any) -> pb.Token:
         """Ends a token."""
-        id = resource_id("tokens", "tok", request.name)
-        return token_pb(await self._accounts.revoke_token(_owner(), id))
+        owner, id = _owner(), resource_id("tokens", "tok", request.name)
+
+        async def revoke(tx: Tx) -> pb.Token:
+            return token_pb(await self._accounts.revoke_token(tx, owner, id))
+
+        return await self._repeats.once(request, revoke, pb.Token)
 
     async def RotateToken(
         self, request: pb.RotateTokenRequest, _context: Any
     ) -> pb.CreateTokenResponse:
         """Mints a token's successor."""
-        id = resource_id("tokens", "tok", request.name)
+        owner, id = _owner(), resource_id("tokens", "tok", request.name)
         overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else timedelta(0)
-        made, secret = await self._accounts.rotate_token(_owner(), id, overlap)
-        return pb.CreateTokenResponse(token=token_pb(made), secret=secret)
+
+        async def rotate(tx: Tx, secret: str) -> pb.CreateTokenResponse:
+            made = await self._accounts.rotate_token(tx, owner, id, overlap, secret)
+            return pb.CreateTokenResponse(token=token_pb(made))
+
+        return await self._repeats.once_with_secret(
+            request, rotate, pb.CreateTokenResponse, _secret(owner)
+        )
 
     async def ExchangeToken(
         self, _request: pb.ExchangeTokenRequest, _context: Any
@@ -135,6 +171,11 @@ def token_pb(token: Token) -> pb.Token:
 
 def _owner() -> Owner:
     return Owner(caller().account)
+
+
+def _secret(owner: Owner) -> Secret:
+    kind = secrets.ACCOUNT if owner.account else secrets.OPERATOR
+    return Secret("secret", lambda random: secrets.mint(kind, random))
 
 
 def _role(owner: Owner, role: int) -> int | None:

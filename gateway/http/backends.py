@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import grpc
@@ -20,7 +20,7 @@ from google.rpc import status_pb2
 from gateway.http import problem
 from gateway.http.auth import Identity
 from gateway.transcode.descriptors import ContractError, Rpc
-from libs.auth.callers import calling
+from libs.auth.callers import Caller, calling
 from libs.db import is_transient
 from libs.errors import AppError, Kind, from_status
 from libs.obs import metrics, tracing
@@ -32,11 +32,21 @@ DETAILS = "grpc-status-details-bin"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What travels with a call; `timeout` in seconds covers all attempts."""
+    """What travels with a call; `timeout` in seconds covers all attempts.
+
+    `client` is the address of an anonymous caller who changes something, else empty.
+    """
 
     identity: Identity
     request_id: str
     timeout: float
+    client: str = ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls; where nobody knows, at least from where."""
+        caller = self.identity.caller
+        return replace(caller, subject=f"{caller.subject}@{self.client}") if self.client else caller
 
 
 class Backend(Protocol):
@@ -153,7 +163,7 @@ class LocalBackend:
 
     async def call(self, rpc: Rpc, request: Message, context: Context) -> bytes:
         """See `Backend.call`. The servicer gets no gRPC context: it raises AppError."""
-        with calling(context.identity.caller):
+        with calling(context.caller):
             try:
                 async with asyncio.timeout(context.timeout):
                     answer: Message = await getattr(self._servicer, rpc.name)(request, None)

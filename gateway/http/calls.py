@@ -148,7 +148,11 @@ class Calls:
         else:
             key = exchange.headers.get("idempotency-key")
             request = operation.decode(path, exchange.query, body, key)
-        return Call(operation, request, Context(identity, exchange.request_id, self._timeout))
+        client = ""
+        if identity is NOBODY and not operation.rpc.rule.read_only:
+            client = self._gate.client_of(exchange)
+        context = Context(identity, exchange.request_id, self._timeout, client)
+        return Call(operation, request, context)
 
     def _raw(self, exchange: Exchange, body: bytes) -> RawBody:
         headers = exchange.headers

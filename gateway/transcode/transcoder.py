@@ -107,13 +107,10 @@ class Operation:
 
     def _bind_key(self, message: Message, key: str, faults: Faults) -> None:
         if not self.takes_key:
-            if self.method not in ("GET", "HEAD"):
-                raise invalid(
-                    "Idempotency-Key",
-                    "is not served here: the answer holds a secret, which is never kept for replay",
-                    "idempotency_key_not_served",
-                )
-            return
+            if self.method not in ("GET", "HEAD") and not self.rpc.rule.read_only:
+                told = "is not served here: each such call counts"
+                raise invalid("Idempotency-Key", told, "idempotency_key_not_served")
+            return  # what changes nothing may be repeated anyhow
         if not 1 <= len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
             told = f"must be 1 to {MAX_KEY} printable ASCII characters"
             faults.append(Violation("Idempotency-Key", told, "bad_format"))

@@ -3,14 +3,20 @@
 A repeat with the same body gets the first answer; with another body it is refused (422); while the
 first is under way it is told so (409). The lock comes before the look: the row of a transaction
 that has not committed cannot be seen.
+
+No secret is stored. Where an answer shows one, `once_with_secret` keeps a salt instead, from which
+this process, and nobody who has the database alone, finds the secret again for as long as the
+answer is kept.
 """
 
 from __future__ import annotations
 
+import hmac
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b, sha256
+from hashlib import blake2b, sha256, shake_256
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -23,7 +29,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 LIFETIME = timedelta(hours=24)
 MAX_LENGTH = 255
 
+_NONCE, _CHECK = 24, 8  # bytes of a salt
+
 M = TypeVar("M", bound=Message)
+Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,49 @@ class Answer(Generic[M]):
 
     response: M
     replayed: bool
+    salt: bytes = b""
+
+
+class Recall:
+    """Random bytes that can be found again although nobody kept them.
+
+    They follow from a key, which is in no database, and from a salt, which is kept with an answer
+    and goes with it: after that nothing brings them back. `key` has at least 32 bytes and is equal
+    in all replicas; what is made of it here serves nothing else.
+    """
+
+    def __init__(self, key: bytes, random: Random = os.urandom) -> None:
+        self._key = hmac.digest(key, b"pq.api.idempotency.recall", "sha256")
+        self.random = random
+
+    def salt(self) -> bytes:
+        """A new salt."""
+        nonce = self.random(_NONCE)
+        return nonce + self._check(nonce)
+
+    def knows(self, salt: bytes) -> bool:
+        """Whether it was made with this key: the key may have been changed since."""
+        return hmac.compare_digest(salt[_NONCE:], self._check(salt[:_NONCE]))
+
+    def drawn(self, salt: bytes) -> Random:
+        """What gives the salt's bytes, from the first, each time it is asked."""
+        seed = hmac.digest(self._key, b"bytes" + salt, "sha256")
+        return lambda count: shake_256(seed).digest(count)
+
+    def blind(self, text: str) -> str:
+        """Stands for a text that shall not be stored, such as an address, in a scope."""
+        return hmac.digest(self._key, b"blind" + text.encode(), "sha256").hex()[:32]
+
+    def _check(self, nonce: bytes) -> bytes:
+        return hmac.digest(self._key, b"check" + nonce, "sha256")[:_CHECK]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The secret in an answer: the field that shows it, and how it is made of random bytes."""
+
+    field: str
+    make: Callable[[Random], str]
 
 
 async def once(
@@ -61,12 +113,14 @@ async def once(
     *,
     now: datetime,
     keep: Callable[[M], M] = lambda response: response,
+    salt: bytes = b"",
 ) -> Answer[M]:
     """Runs `handle` unless this very request was answered before.
 
     `keep` takes out of the response what must not be stored, such as a secret; whoever uses it puts
-    it back on a replay. Raises AppError: UNPROCESSABLE for another body under the same id, ABORTED
-    while the first call is under way, INVALID for an id that cannot be one.
+    it back on a replay, for which `salt` is kept along and comes back. Raises AppError:
+    UNPROCESSABLE for another body under the same id, ABORTED while the first call is under way,
+    INVALID for an id that cannot be one.
     """
     if not key.request_id:
         return Answer(await handle(), replayed=False)
@@ -80,7 +134,7 @@ async def once(
         )
     mark = fingerprint(request)
     row = await tx.fetchrow(
-        "select fingerprint, response from request_keys"
+        "select fingerprint, response, salt from request_keys"
         " where scope = $1 and method = $2 and request_id = $3 and create_time > $4",
         key.scope,
         key.method,
@@ -94,10 +148,44 @@ async def once(
                 "request_id_reused",
                 "this request id was used for another request",
             )
-        return Answer(response_type.FromString(row["response"]), replayed=True)
+        return Answer(response_type.FromString(row["response"]), True, row["salt"] or b"")
     response = await handle()
-    await _store(tx, key, mark, keep(response), now)
-    return Answer(response, replayed=False)
+    await _store(tx, key, mark, keep(response), salt, now)
+    return Answer(response, False, salt)
+
+
+async def once_with_secret(
+    tx: Tx,
+    key: RequestKey,
+    request: Message,
+    handle: Callable[[str], Awaitable[M]],
+    response_type: type[M],
+    *,
+    now: datetime,
+    secret: Secret,
+    recall: Recall,
+) -> Answer[M]:
+    """As `once`, for an answer that shows a secret, which `handle` is given and which is not kept.
+
+    A replay shows it again, and leaves it empty where the key of `recall` was changed meanwhile.
+    """
+    salt = recall.salt() if key.request_id else b""
+    # A secret that nobody may ask for again hangs on nothing but chance.
+    made = secret.make(recall.drawn(salt) if salt else recall.random)
+
+    def keep(response: M) -> M:
+        kept = response_type()
+        kept.CopyFrom(response)
+        kept.ClearField(secret.field)
+        return kept
+
+    answer = await once(
+        tx, key, request, lambda: handle(made), response_type, now=now, keep=keep, salt=salt
+    )
+    if answer.replayed:
+        made = secret.make(recall.drawn(answer.salt)) if recall.knows(answer.salt) else ""
+    setattr(answer.response, secret.field, made)
+    return answer
 
 
 def fingerprint(request: Message) -> bytes:
@@ -106,6 +194,11 @@ def fingerprint(request: Message) -> bytes:
     bare.CopyFrom(request)
     bare.ClearField("request_id")
     return sha256(bare.SerializeToString(deterministic=True)).digest()
+
+
+async def forget(tx: Tx, scope: str) -> None:
+    """Forgets whatever was answered to `scope`: it is gone, and its answers tell of it."""
+    await tx.execute("delete from request_keys where scope = $1", scope)
 
 
 async def purge(db: Database, now: datetime) -> None:
@@ -118,17 +211,22 @@ def _check(request_id: str) -> None:
         raise invalid("request_id", f"expected at most {MAX_LENGTH} printable ASCII characters")
 
 
-async def _store(tx: Tx, key: RequestKey, mark: bytes, response: Message, now: datetime) -> None:
+async def _store(
+    tx: Tx, key: RequestKey, mark: bytes, response: Message, salt: bytes, now: datetime
+) -> None:
     await tx.execute(
-        "insert into request_keys (scope, method, request_id, fingerprint, response, create_time)"
-        " values ($1, $2, $3, $4, $5, $6)"
+        "insert into request_keys"
+        " (scope, method, request_id, fingerprint, response, create_time, salt)"
+        " values ($1, $2, $3, $4, $5, $6, $7)"
         " on conflict (scope, method, request_id) do update set"
         " fingerprint = excluded.fingerprint, response = excluded.response,"
-        " create_time = excluded.create_time",  # only a row past its lifetime can be there
+        " create_time = excluded.create_time,"  # only a row past its lifetime can be there
+        " salt = excluded.salt",
         key.scope,
         key.method,
         key.request_id,
         mark,
         response.SerializeToString(),
         now,
+        salt or None,
     )

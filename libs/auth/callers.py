@@ -36,7 +36,8 @@ class Caller:
     """Who calls.
 
     `account` is set for an account's token alone, `role` for an operator's. `subject` is what an
-    audit names: "anonymous", "accounts/acc_…", an operator's token, or a service.
+    audit names: "anonymous" (in the gateway with the address, "anonymous@…"), "accounts/acc_…", an
+    operator's token, or a service.
     """
 
     kind: CallerKind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.api.idempotency import Recall
 from libs.api.paging import PageTokens
 from libs.auth.keys import KeyFileError, PublicKeys, SigningKey
 from libs.auth.tokens import CallerTokens, Minter, Verifier
@@ -23,6 +24,7 @@ class Identity:
     tokens: CallerTokens
     verifier: Verifier
     page_tokens: PageTokens
+    recall: Recall
 
     @classmethod
     def load(cls, config: ServiceConfig, clock: Clock) -> Identity:
@@ -44,6 +46,7 @@ class Identity:
             CallerTokens(minter, clock),
             Verifier(PublicKeys(config.auth_keys, clock), clock),
             PageTokens(page_key, clock),
+            Recall(page_key),
         )
 
 

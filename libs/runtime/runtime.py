@@ -95,6 +95,10 @@ class Runtime:
         """Makes and checks page tokens, with the key that all replicas share."""
         return self._identity.page_tokens
 
+    def recall(self) -> idempotency.Recall:
+        """Finds secrets again for who repeats a request; its key follows from that of the pages."""
+        return self._identity.recall
+
     # --- state and events
 
     async def database(self, *, migrations: Folders = ()) -> Database:

@@ -1,92 +1,23 @@
 """Accounts and tokens on a real PostgreSQL."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import gateway.accounts
 from gateway.accounts import authenticator, domain, secrets
-from gateway.accounts.authenticator import TokenAuthenticator
-from gateway.accounts.domain import Owner
-from gateway.accounts.handlers import Accounts, NewToken
-from gateway.accounts.servicer import AccountServicer, TokenServicer
-from libs.api.paging import PageTokens
-from libs.api.wire import resource_name
-from libs.auth import Caller, Role, calling
-from libs.auth.keys import SigningKey
-from libs.auth.tokens import CallerTokens, Minter
-from libs.db import Database, migrate
+from libs.auth import Caller, Role
 from libs.errors import AppError, Kind
 from pq.accounts.v1 import accounts_pb2 as pb
 from pq.auth.v1 import rule_pb2
+from tests.integration.accounts.place import ask, sign_up
 
-MIGRATIONS = Path(gateway.accounts.__file__).with_name("migrations")
 ADMIN = Caller.for_operator("tokens/tok_root", Role.ADMIN)
 
 
-class Published:
-    """An outbox that keeps what is published."""
-
-    def __init__(self):
-        self.events = []
-
-    def encode(self, message, id=None, headers=None):
-        self.events.append(message)
-        return self
-
-    id = None
-
-    async def write(self, connection, records):
-        pass
-
-    def wake(self):
-        pass
-
-
-@pytest.fixture
-async def db(empty_database):
-    await migrate(empty_database, [("accounts", MIGRATIONS)])
-    database = await Database.connect(empty_database, application="test", outbox=Published())
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def accounts(db, clock, ids):
-    return Accounts(db, clock, ids)
-
-
-@pytest.fixture
-def minter():
-    return Minter(SigningKey("gateway", Ed25519PrivateKey.generate()))
-
-
-@pytest.fixture
-def auth(db, minter, clock):
-    return TokenAuthenticator(db, CallerTokens(minter, clock), clock)
-
-
-@pytest.fixture
-def tokens(accounts, minter, clock):
-    return TokenServicer(accounts, PageTokens(b"k" * 32, clock), minter, clock)
-
-
-async def sign_up(accounts, name=""):
-    account, secret = await accounts.create_account(name)
-    return Caller.for_account(account.id), secret
-
-
-async def ask(method, request, who):
-    with calling(who):
-        return await method(request, None)
-
-
-async def test_sign_up_gives_a_token_that_speaks_for_the_account(accounts, auth, db):
-    account, secret = await accounts.create_account("Ash")
+async def test_sign_up_gives_a_token_that_speaks_for_the_account(servicer, auth, db):
+    who, secret = await sign_up(servicer, "Ash")
     identity = await auth.authenticate(f"Bearer {secret}")
-    assert identity.caller == Caller.for_account(account.id)
+    assert identity.caller == who
     assert identity.jwt
     assert [event.account for event in db.outbox.events] == [identity.caller.account_name]
     stored = await db.fetchval("select string_agg(t::text, ' ') from tokens t")
@@ -112,8 +43,8 @@ async def test_no_header_is_the_anonymous(auth):
     assert (await auth.authenticate(None)).jwt == ""
 
 
-async def test_a_revoked_token_ends_when_the_verdict_does(accounts, auth, tokens, clock):
-    who, first = await sign_up(accounts)
+async def test_a_revoked_token_ends_when_the_verdict_does(servicer, auth, tokens, clock):
+    who, first = await sign_up(servicer)
     made = await ask(tokens.CreateToken, pb.CreateTokenRequest(token={"read_only": True}), who)
     assert (await auth.authenticate(f"Bearer {made.secret}")).caller.read_only
     await ask(tokens.RevokeToken, pb.RevokeTokenRequest(name=made.token.name), who)
@@ -123,8 +54,8 @@ async def test_a_revoked_token_ends_when_the_verdict_does(accounts, auth, tokens
     assert (await auth.authenticate(f"Bearer {first}")).caller == who
 
 
-async def test_rotation_overlaps_or_ends_at_once(accounts, auth, tokens, clock):
-    who, old = await sign_up(accounts)
+async def test_rotation_overlaps_or_ends_at_once(servicer, auth, tokens, clock):
+    who, old = await sign_up(servicer)
     name = (await ask(tokens.ListTokens, pb.ListTokensRequest(), who)).tokens[0].name
     request = pb.RotateTokenRequest(name=name, overlap=timedelta(hours=1))
     new = await ask(tokens.RotateToken, request, who)
@@ -141,8 +72,8 @@ async def test_rotation_overlaps_or_ends_at_once(accounts, auth, tokens, clock):
         await auth.authenticate(f"Bearer {new.secret}")
 
 
-async def test_another_accounts_token_does_not_exist(accounts, tokens):
-    (who, _), (other, _) = await sign_up(accounts), await sign_up(accounts)
+async def test_another_accounts_token_does_not_exist(servicer, tokens):
+    (who, _), (other, _) = await sign_up(servicer), await sign_up(servicer)
     name = (await ask(tokens.ListTokens, pb.ListTokensRequest(), other)).tokens[0].name
     for method, request in [
         (tokens.RevokeToken, pb.RevokeTokenRequest(name=name)),
@@ -153,11 +84,10 @@ async def test_another_accounts_token_does_not_exist(accounts, tokens):
         assert caught.value.kind is Kind.NOT_FOUND
 
 
-async def test_another_account_does_not_exist_but_a_viewer_sees_it(accounts):
-    servicer = AccountServicer(accounts)
-    who, _ = await sign_up(accounts)
-    other, _ = await accounts.create_account("Misty")
-    request = pb.GetAccountRequest(name=resource_name("accounts", "acc", other.id))
+async def test_another_account_does_not_exist_but_a_viewer_sees_it(servicer):
+    who, _ = await sign_up(servicer)
+    other, _ = await sign_up(servicer, "Misty")
+    request = pb.GetAccountRequest(name=other.account_name)
     with pytest.raises(AppError) as caught:
         await ask(servicer.GetAccount, request, who)
     assert caught.value.kind is Kind.NOT_FOUND
@@ -167,11 +97,11 @@ async def test_another_account_does_not_exist_but_a_viewer_sees_it(accounts):
     assert mine.name == who.account_name
 
 
-async def test_an_admin_mints_roles_and_an_account_cannot(accounts, auth, tokens):
+async def test_an_admin_mints_roles_and_an_account_cannot(servicer, auth, tokens):
     request = pb.CreateTokenRequest(token={"role": rule_pb2.ROLE_INGEST, "display_name": "feed"})
     made = await ask(tokens.CreateToken, request, ADMIN)
     assert (await auth.authenticate(f"Bearer {made.secret}")).caller.role is Role.INGEST
-    who, _ = await sign_up(accounts)
+    who, _ = await sign_up(servicer)
     with pytest.raises(AppError) as caught:
         await ask(tokens.CreateToken, request, who)
     assert caught.value.violations[0].field == "token.role"
@@ -180,20 +110,19 @@ async def test_an_admin_mints_roles_and_an_account_cannot(accounts, auth, tokens
     assert "ROLE_INGEST" in caught.value.message
 
 
-async def test_live_tokens_are_limited(accounts, monkeypatch):
+async def test_live_tokens_are_limited(servicer, tokens, monkeypatch):
     monkeypatch.setattr(domain, "MAX_TOKENS", 2)
-    who, _ = await sign_up(accounts)
-    asked = NewToken("", None, read_only=False, expire_time=None)
-    token, _ = await accounts.create_token(Owner(who.account), asked)
+    who, _ = await sign_up(servicer)
+    made = await ask(tokens.CreateToken, pb.CreateTokenRequest(token={}), who)
     with pytest.raises(AppError) as caught:
-        await accounts.create_token(Owner(who.account), asked)
+        await ask(tokens.CreateToken, pb.CreateTokenRequest(token={}), who)
     assert caught.value.reason == "too_many_tokens"
-    await accounts.revoke_token(Owner(who.account), token.id)
-    await accounts.create_token(Owner(who.account), asked)
+    await ask(tokens.RevokeToken, pb.RevokeTokenRequest(name=made.token.name), who)
+    await ask(tokens.CreateToken, pb.CreateTokenRequest(token={}), who)
 
 
-async def test_tokens_are_listed_newest_first_a_page_at_a_time(accounts, tokens, clock):
-    who, _ = await sign_up(accounts)
+async def test_tokens_are_listed_newest_first_a_page_at_a_time(servicer, tokens, clock):
+    who, _ = await sign_up(servicer)
     for name in "abc":
         clock.advance(1)
         await ask(tokens.CreateToken, pb.CreateTokenRequest(token={"display_name": name}), who)
@@ -207,8 +136,8 @@ async def test_tokens_are_listed_newest_first_a_page_at_a_time(accounts, tokens,
     assert names == ["c", "b", "a", "first token"]
 
 
-async def test_use_is_written_down_for_all_at_once(accounts, auth, tokens, clock):
-    who, secret = await sign_up(accounts)
+async def test_use_is_written_down_for_all_at_once(servicer, auth, tokens, clock):
+    who, secret = await sign_up(servicer)
     await auth.authenticate(f"Bearer {secret}")
     await auth.flush_uses()
     listed = await ask(tokens.ListTokens, pb.ListTokensRequest(), who)
@@ -223,8 +152,8 @@ async def test_an_operators_secret_made_outside_is_registered_once(accounts, aut
     assert await db.fetchval("select count(*) from tokens") == 1
 
 
-async def test_while_the_database_is_away_a_known_token_still_works(accounts, auth, db, clock):
-    _, secret = await sign_up(accounts)
+async def test_while_the_database_is_away_a_known_token_still_works(servicer, auth, db, clock):
+    _, secret = await sign_up(servicer)
     await auth.authenticate(f"Bearer {secret}")
     clock.advance(authenticator.VERDICT_SECONDS + 1)
     await db.close()
