@@ -44,6 +44,7 @@ from services.delivery.handlers.endpoint_keys import EndpointKeys
 from services.delivery.handlers.endpoint_verification import EndpointVerification
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.sweeping import Sweeps
+from services.delivery.inbound.wiring import listen_for_bounces
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
 from services.delivery.sending.worker import Pace, Worker
 from services.delivery.servicer.domains import DomainServicer
@@ -132,6 +133,7 @@ async def build(rt: Runtime, config: Config) -> None:
     )
     events = EmailEvents(db, webhooks(config), rt.clock, rt.ids)
     rt.periodic("email-events", _PRUNE_PACE, events.prune)
+    listen_for_bounces(rt, config, db, events.receive_bounce)
     rt.servicer(
         providers_pb2_grpc.add_ProviderServiceServicer_to_server,
         ProviderServicer(events, rt.page_tokens()),

@@ -12,7 +12,9 @@ from services.delivery.inbound.settings import InboundSettings
 _SWEEP_PACE = 3600.0
 
 
-def listen(rt: Runtime, settings: InboundSettings, db: Database, pass_on: PassOn) -> None:
+def listen_for_bounces(
+    rt: Runtime, settings: InboundSettings, db: Database, pass_on: PassOn
+) -> None:
     """Has a listener run where one is configured; each mail is kept, then passed on. Raises
     ConfigError for an address to listen at without addresses to take mail for."""
     if settings.bounce_listen is None:
