@@ -192,4 +192,5 @@ async def _set_configured(db: Database, configured: bool) -> None:
 async def _reseal(sweeps: Sweeps) -> None:
     await sweeps.reseal()
     await sweeps.complete()
+    await sweeps.revive()
     await asyncio.Event().wait()

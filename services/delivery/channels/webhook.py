@@ -63,6 +63,8 @@ class WebhookChannel:
 
     async def send(self, delivery: Leased) -> Exchange:
         """Makes one attempt. Whatever the receiver does is an Exchange, never an exception."""
+        if not delivery.target.keys and not delivery.target.signers:
+            return Exchange(outcome.SECRET_UNREADABLE)
         try:
             url = self._parse(delivery.target.url)
         except AppError as error:  # the operator's policy may have changed since it was created

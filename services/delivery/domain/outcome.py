@@ -18,8 +18,11 @@ TLS = "tls"
 DNS = "dns"
 ADDRESS_REFUSED = "address_refused"
 URL_REFUSED = "url_refused"
+# No key of the operator's opens what the endpoint signs with: a fault of ours, not the receiver's.
+SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 # a code
 
 ENDPOINT_GONE = "endpoint_gone"
+ENDPOINT_FAILING = "endpoint_failing"
 ENDPOINT_DELETED = "endpoint_deleted"
 ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 DELIVER_BY_PASSED = "deliver_by_passed"
@@ -50,6 +53,11 @@ class Exchange:
     def is_success(self) -> bool:
         """Whether the receiver took the message."""
         return self.code == OK
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the receiver asked for patience, and is well otherwise."""
+        return self.http_status in _PUTS_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,8 @@ def judge(exchange: Exchange, attempt: int, schedule: Schedule, chance: float) -
         return Verdict(DeliveryState.DELIVERED, OK)
     if exchange.waits:
         return Verdict(DeliveryState.PENDING, exchange.waits, exchange.retry_after or 0.0)
+    if exchange.code == SECRET_UNREADABLE:
+        return Verdict(DeliveryState.PENDING, "waiting_retry", disable=SECRET_UNREADABLE)
     if exchange.http_status == _GONE:
         return Verdict(DeliveryState.FAILED, ENDPOINT_GONE, disable=ENDPOINT_GONE)
     asked = exchange.retry_after if exchange.http_status in _PUTS_OFF else None

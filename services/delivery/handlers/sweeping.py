@@ -6,8 +6,9 @@ import logging
 
 from libs.db import Database
 from libs.obs.metrics import DELIVERY_OUTCOMES
+from services.delivery.domain.outcome import SECRET_UNREADABLE
 from services.delivery.sending.settled import publish
-from services.delivery.store import endpoint_secrets, sweeps, workers
+from services.delivery.store import endpoint_secrets, endpoints, sweeps, workers
 from services.delivery.store.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,12 @@ class Sweeps:
             done += count
             if last is None:
                 return done
+
+    async def revive(self) -> int:
+        """Sends again to endpoints that were disabled because no key opened their secrets, where
+        one does now; answers how many."""
+        async with self._db.transaction() as tx:
+            return await endpoints.revive(tx, self._vault, SECRET_UNREADABLE)
 
     async def complete(self) -> int:
         """Makes the key pairs that are missing; answers how many."""

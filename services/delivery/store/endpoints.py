@@ -180,6 +180,27 @@ async def disable(tx: Tx, ids: Sequence[UUID], reason: str) -> list[UUID]:
     return [row["endpoint"] for row in rows]
 
 
+async def revive(tx: Tx, vault: Vault, reason: str) -> int:
+    """Sends again to those endpoints that could not sign and now can; answers how many."""
+    rows = await tx.fetch(
+        "select id from endpoints where state = $1 and state_reason = $2 order by id",
+        EndpointState.DISABLED,
+        reason,
+    )
+    found = await targets(tx, vault, [row["id"] for row in rows])
+    able = [id for id, target in found.items() if target.keys or target.signers]
+    await tx.execute(
+        "with able as (update endpoints set state = $2, state_reason = '', state_time = now(),"
+        " revision = revision + 1, update_time = now() where id = any($1) and state_reason = $3"
+        " returning id)"
+        " update lanes set open = true where endpoint in (select id from able)",
+        able,
+        EndpointState.ACTIVE,
+        reason,
+    )
+    return len(able)
+
+
 async def touch(tx: Tx, id: UUID, now: datetime) -> None:
     """Notes a change of the endpoint: its etag and update time."""
     await tx.execute(

@@ -14,7 +14,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.api import idempotency
-from libs.api.wire import resource_name
+from libs.api.wire import resource_id, resource_name
 from libs.clock import SystemClock
 from libs.db import Database, migrate
 from libs.events import outbox
@@ -30,7 +30,7 @@ from services.delivery.channels.resolver import Resolver, system_lookup
 from services.delivery.channels.webhook import WebhookChannel
 from services.delivery.domain.addresses import AddressPolicy, parse_networks
 from services.delivery.domain.breaker import BreakerPolicy
-from services.delivery.domain.model import Channel
+from services.delivery.domain.model import Channel, Target
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.settings import Settings
 from services.delivery.domain.urls import UrlPolicy
@@ -40,6 +40,7 @@ from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.sending.dispatcher import Dispatcher, Limits
 from services.delivery.sending.health import HealthPolicy
 from services.delivery.sending.worker import Pace, Worker
+from services.delivery.store import endpoints
 from services.delivery.store.vault import Vault
 
 FOLDERS = [
@@ -140,6 +141,31 @@ class World:
         async with self.db.transaction() as tx:
             made, _ = await self.endpoints.create(tx, account, asked)
         return made.id
+
+    async def target(self, name: str) -> Target:
+        """What sending to the endpoint of that name needs."""
+        id = resource_id("endpoints", "ep", name)
+        return (await endpoints.targets(self.db, self.vault, [id]))[id]
+
+    async def disable(self, name: str, reason: str) -> None:
+        """Disables an endpoint, as its receiver's answers do."""
+        async with self.db.transaction() as tx:
+            await endpoints.disable(tx, [resource_id("endpoints", "ep", name)], reason)
+
+    async def lose_key(self, name: str) -> None:
+        """Has an endpoint's secrets sealed with a key that nobody has."""
+        await self._set_key(name, "lost")
+
+    async def find_key(self, name: str) -> None:
+        """The inverse of `lose_key`."""
+        await self._set_key(name, self.vault.current)
+
+    async def _set_key(self, name: str, key_id: str) -> None:
+        await self.db.execute(
+            "update endpoint_secrets set key_id = $2 where endpoint = $1",
+            resource_id("endpoints", "ep", name),
+            key_id,
+        )
 
     def fired(self, account: UUID, *, note: str = "", deliver_by: datetime | None = None) -> Any:
         """An event as a consumer gets it."""
