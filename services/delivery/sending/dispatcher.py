@@ -197,7 +197,7 @@ class Dispatcher:
             flow.cap = min(self._limits.credit, flow.cap * 2)
             return
         flow.answers_well = False
-        if exchange.http_status is None:
+        if exchange.http_status is None or exchange.is_busy:
             flow.cap = max(1, flow.cap // 2)
         if flow.queue:
             back = list(flow.queue)

@@ -15,6 +15,7 @@ from libs.obs.metrics import (
 )
 from services.delivery.domain.model import DeliveryState, Leased, Settled
 from services.delivery.domain.outcome import Attempted
+from services.delivery.sending.health import Health
 from services.delivery.sending.settled import publish
 from services.delivery.store import leases, outcomes
 
@@ -30,8 +31,11 @@ class Recorder:
     `recorded` is then told which deliveries are held no more, and whether some of them wait again.
     """
 
-    def __init__(self, db: Database, recorded: Callable[[Sequence[Leased], bool], None]) -> None:
+    def __init__(
+        self, db: Database, health: Health, recorded: Callable[[Sequence[Leased], bool], None]
+    ) -> None:
         self._db = db
+        self._health = health
         self._recorded = recorded
         self._attempts: deque[Attempted] = deque()
         self._back: deque[Leased] = deque()
@@ -95,20 +99,20 @@ class Recorder:
 
     async def _write(self) -> None:
         async with self._db.transaction() as tx:
-            settled = await self._record(tx)
+            settled, stirred = await self._record(tx)
             await leases.release(tx, self._giving)
         batch, giving, self._batch, self._giving = self._batch, self._giving, [], []
         _count(batch, settled)
         waits = any(attempted.verdict.state is DeliveryState.PENDING for attempted in batch)
         held_no_more = [*(attempted.delivery for attempted in batch), *giving]
-        self._recorded(held_no_more, waits or bool(giving))
+        self._recorded(held_no_more, waits or stirred or bool(giving))
 
-    async def _record(self, tx: Tx) -> list[Settled]:
+    async def _record(self, tx: Tx) -> tuple[list[Settled], bool]:
         if not self._batch:
-            return []
+            return [], False
         settled = await outcomes.record(tx, self._batch)
         publish(tx, settled)
-        return settled
+        return settled, await self._health.observe(tx, self._batch)
 
 
 def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:

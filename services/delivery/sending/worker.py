@@ -16,6 +16,8 @@ from libs.db import Database, is_transient
 from libs.ids import Ids
 from services.delivery.domain.model import Leased, Message, Target
 from services.delivery.sending.dispatcher import Dispatcher
+from services.delivery.sending.gate import Gate
+from services.delivery.sending.health import DEFAULT_HEALTH, Health, HealthPolicy
 from services.delivery.sending.recorder import Recorder
 from services.delivery.store import lanes, leases, workers
 from services.delivery.store.leases import Lease, NewDelivery
@@ -47,6 +49,7 @@ class Worker:
         clock: Clock,
         ids: Ids,
         pace: Pace,
+        policy: HealthPolicy = DEFAULT_HEALTH,
     ) -> None:
         self._db = db
         self._vault = vault
@@ -60,7 +63,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._more_waits = False
         self._suspects: set[UUID] = set()
-        self.recorder = Recorder(db, self._recorded)
+        self._gate = Gate(policy)
+        self.recorder = Recorder(db, Health(policy), self._recorded)
         dispatcher.done = self.recorder.put
         dispatcher.give_back = self.recorder.give_back
         dispatcher.may_send = self.holds_leases
@@ -87,7 +91,7 @@ class Worker:
             id = target.endpoint
             room = rooms[id] if id in rooms else self._dispatcher.room(id)
             in_time = message.deliver_by is None or now < message.deliver_by
-            here = free > 0 and room > 0 and target.open and in_time
+            here = free > 0 and room > 0 and target.open and not target.gated and in_time
             rooms[id] = room - here
             free -= here
             planned.append(NewDelivery(message, target, leased=here))
@@ -147,8 +151,11 @@ class Worker:
             ripe = await lanes.lock_ripe(tx, full, _LANES_AT_ONCE)
             if not ripe:
                 return False
-            rooms = self._share(ripe, free)
-            leased = await leases.claim(tx, self._vault, lease, rooms)
+            admission = await self._gate.admit(tx, self._share(ripe, free))
+            leased = await leases.claim(
+                tx, self._vault, lease, admission.rooms, admission.probing.keys()
+            )
+            await self._gate.taken(tx, admission, leased)
         self._dispatcher.offer(leased)
         return bool(leased)
 

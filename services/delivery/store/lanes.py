@@ -1,15 +1,17 @@
 """Lanes: which endpoint has something to send, and when.
 
 The one rule that keeps a wake-up from being lost: a lane's `due` is never later than its earliest
-waiting delivery. Who makes a delivery wait calls `ripen` first, which locks the lane until its
-transaction ends; who moves `due` later holds that lock, and looks in a statement of its own, whose
-snapshot has all that was committed before the lock was had. Lanes are locked in order of endpoint,
-and before any delivery.
+waiting delivery, or the end of its hold where that is later. Who makes a delivery wait calls
+`ripen` first, which locks the lane until its transaction ends; who moves `due` later holds that
+lock, and looks in a statement of its own, whose snapshot has all that was committed before the lock
+was had. Lanes are locked in order of endpoint, and before any delivery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from libs.db import Reader, Tx
@@ -20,7 +22,10 @@ with locked as (
     from lanes l join unnest($1::uuid[], $2::float8[]) as a(endpoint, delay) using (endpoint)
     order by l.endpoint for no key update of l
 )
-update lanes l set due = least(coalesce(l.due, 'infinity'), now() + make_interval(secs => k.delay))
+update lanes l set due = case when k.delay is null then l.due else
+    greatest(
+        least(coalesce(l.due, 'infinity'), now() + make_interval(secs => k.delay)), l.hold_until
+    ) end
 from locked k where l.endpoint = k.endpoint
 returning l.endpoint
 """
@@ -33,15 +38,37 @@ order by due limit $2 for no key update skip locked
 
 _TIGHTEN = """
 update lanes l set due = (
-    select min(d.due) from deliveries d
+    select greatest(d.due, l.hold_until) from deliveries d
     where d.endpoint = l.endpoint and d.state = 1 and d.worker is null
+    order by d.due limit 1
 )
 where l.endpoint = any($1::uuid[])
 """
 
+_HOLD = """
+update lanes l set hold_until = h.until, hold_reason = h.reason,
+    due = case when l.due is not null then h.until end
+from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as h(endpoint, until, reason)
+where l.endpoint = h.endpoint
+"""
 
-async def ripen(tx: Tx, delays: Mapping[UUID, float]) -> None:
-    """Has each endpoint looked at within its delay, in seconds from now.
+_FREE = """
+update lanes l set hold_until = null, hold_reason = null,
+    due = case when l.due is not null then now() end
+where l.endpoint = any($1::uuid[]) and l.hold_reason = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Until when nothing is taken from a lane, and why: a stable word."""
+
+    until: datetime
+    reason: str
+
+
+async def ripen(tx: Tx, delays: Mapping[UUID, float | None]) -> None:
+    """Has each endpoint looked at within its delay, in seconds from now; None only locks its lane.
 
     One without a lane has been deleted: what is about to wait for it is noted to be called off.
     """
@@ -71,6 +98,20 @@ async def lock_ripe(tx: Tx, full: Collection[UUID], limit: int) -> list[UUID]:
 async def tighten(tx: Tx, endpoints: Collection[UUID]) -> None:
     """Sets each lane's `due` to that of its earliest waiting delivery. Needs their locks."""
     await tx.execute(_TIGHTEN, list(endpoints))
+
+
+async def hold(tx: Tx, holds: Mapping[UUID, Hold]) -> None:
+    """Keeps lanes from being looked at for a while, instead of any earlier hold. Needs their
+    locks."""
+    if holds:
+        untils = [hold.until for hold in holds.values()]
+        await tx.execute(_HOLD, list(holds), untils, [hold.reason for hold in holds.values()])
+
+
+async def free(tx: Tx, endpoints: Collection[UUID], reason: str) -> None:
+    """Ends those holds that have this reason. Needs the lanes' locks."""
+    if endpoints:
+        await tx.execute(_FREE, list(endpoints), reason)
 
 
 async def seconds_to_next(reader: Reader, full: Collection[UUID]) -> float | None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from libs.db import Reader, Tx
 from services.delivery.domain.model import Leased, Message, Target
-from services.delivery.store import endpoints, lanes
+from services.delivery.store import emails, endpoints, lanes
 from services.delivery.store.vault import Vault
 
 _INSERT = """
@@ -92,18 +92,32 @@ async def insert(tx: Tx, made: Sequence[NewDelivery], lease: Lease | None) -> li
     return [Leased(d.message, d.target, lease.token, 1) for d in made if d.leased and lease]
 
 
-async def claim(tx: Tx, vault: Vault, lease: Lease, rooms: Mapping[UUID, int]) -> list[Leased]:
-    """Takes what is due: of each endpoint in `rooms` at most so many. Needs their lanes' locks."""
+async def claim(
+    tx: Tx,
+    vault: Vault,
+    lease: Lease,
+    rooms: Mapping[UUID, int],
+    probing: Collection[UUID] = frozenset(),
+) -> list[Leased]:
+    """Takes what is due: of each endpoint in `rooms` at most so many; of those in `probing` to
+    probe them. Needs their lanes' locks."""
     if not await worker_lives(tx, lease.worker):
         return []
     rows = await tx.fetch(_TAKE, list(rooms), list(rooms.values()), lease.worker, lease.token)
     await lanes.tighten(tx, rooms.keys())
     if not rows:
         return []
-    targets = await endpoints.targets(tx, vault, list({row["endpoint"] for row in rows}))
+    ids = {row["endpoint"] for row in rows}
+    targets = await endpoints.targets(tx, vault, list(ids))
+    if len(targets) < len(ids):
+        targets |= await emails.targets(tx, list(ids - targets.keys()))
     return [
         Leased(
-            _message(row), targets[row["endpoint"]], lease.token, attempt=row["attempt_count"] + 1
+            _message(row),
+            targets[row["endpoint"]],
+            lease.token,
+            attempt=row["attempt_count"] + 1,
+            probe=row["endpoint"] in probing,
         )
         for row in rows
     ]

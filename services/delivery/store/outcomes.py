@@ -15,7 +15,7 @@ from uuid import UUID
 from libs.db import Tx
 from services.delivery.domain.model import DeliveryState, Settled
 from services.delivery.domain.outcome import DELIVER_BY_PASSED, Attempted
-from services.delivery.store import endpoints, lanes
+from services.delivery.store import lanes
 
 _APPLIES = "d.state = 1 and (o.state in (2, 6) or d.lease = o.lease)"
 _TOO_LATE = "o.state = 1 and now() + make_interval(secs => o.delay) >= d.deliver_by"
@@ -44,7 +44,7 @@ with o as (
     where d.message = o.message and d.endpoint = o.endpoint
         and not exists (select from attempts a where a.message = o.message and a.id = o.id)
     returning o.id, d.attempt_count, d.state, d.settle_time,
-        old.state = 1 and d.state <> 1 as settled, old.lease = o.lease as applied
+        old.state = 1 and d.state <> 1 as settled
 ), kept as (
     insert into attempts (message, id, endpoint, number, start_time, duration, http_status, code,
         response_body, remote_address)
@@ -52,7 +52,7 @@ with o as (
         o.code, o.response_body, o.remote_address
     from changed c join o on o.id = c.id
 )
-select id, attempt_count, state, settle_time, settled, applied from changed
+select id, attempt_count, state, settle_time, settled from changed
 """
 
 
@@ -60,7 +60,6 @@ async def record(tx: Tx, batch: Sequence[Attempted]) -> list[Settled]:
     """Records attempts, each of another delivery; answers the deliveries that they settled."""
     await lanes.ripen(tx, _delays(batch))
     rows = {row["id"]: row for row in await tx.fetch(_RECORD, *_columns(batch))}
-    gone: dict[str, list[UUID]] = {}
     settled = []
     for attempted in batch:
         row = rows.get(attempted.id)
@@ -68,21 +67,20 @@ async def record(tx: Tx, batch: Sequence[Attempted]) -> list[Settled]:
             continue
         if row["settled"]:
             settled.append(_settled(attempted, row))
-        if row["applied"] and attempted.verdict.disable:
-            target = attempted.delivery.target
-            gone.setdefault(attempted.verdict.disable, []).append(target.endpoint)
-    for reason, ids in gone.items():
-        await endpoints.disable(tx, ids, reason)
     return settled
 
 
-def _delays(batch: Sequence[Attempted]) -> dict[UUID, float]:
-    """By endpoint, when to look at it; one about to be disabled is there for the lock."""
-    delays: dict[UUID, float] = {}
+def _delays(batch: Sequence[Attempted]) -> dict[UUID, float | None]:
+    """By endpoint, when to look at it; None for one that is there for its lock, because more than
+    the delivery changes."""
+    delays: dict[UUID, float | None] = {}
     for attempted in batch:
-        if attempted.verdict.state is DeliveryState.PENDING or attempted.verdict.disable:
-            endpoint, delay = attempted.delivery.target.endpoint, attempted.verdict.delay
-            delays[endpoint] = min(delay, delays.get(endpoint, delay))
+        target, verdict = attempted.delivery.target, attempted.verdict
+        if verdict.state is DeliveryState.PENDING:
+            known = delays.get(target.endpoint)
+            delays[target.endpoint] = min(verdict.delay, known or verdict.delay)
+        elif target.watched or not attempted.exchange.is_success:
+            delays.setdefault(target.endpoint, None)
     return delays
 
 
