@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway.cli import exits
-from gateway.cli.commands import domains, events, prices, product, tokens, webhooks
+from gateway.cli.commands import domains, events, ops, prices, product, tokens, webhooks
 
 
 def build() -> typer.Typer:
@@ -28,6 +28,7 @@ def build() -> typer.Typer:
     app.add_typer(tokens.app, name="token")
     app.add_typer(domains.app, name="domains")
     app.command()(product.doctor)
+    app.add_typer(ops.app, name="ops")
     app.command()(events.tail)
     return app
 

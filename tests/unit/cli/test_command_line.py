@@ -39,6 +39,7 @@ def test_help_loads_nothing_heavy():
         "tail",
         "token",
         "domains",
+        "ops",
     ):
         assert f"\n  {command} " in done.stdout
     assert "130 interrupted" in done.stdout
@@ -53,6 +54,8 @@ def test_help_loads_nothing_heavy():
         (["ingest", "missing.csv"], 2, "missing.csv: No such file"),
         (["listen", "--gone", "--drop"], 2, "--gone and --drop contradict each other"),
         (["listen", "--secret", "whsec_!"], 2, "a secret looks like whsec_"),
+        (["ops", "redrive", "--token", "x"], 2, "name letters, or a consumer"),
+        (["ops", "lag", "--token", "x"], 3, "is not known: nothing runs in"),
         (["tail"], 3, "where the event log is, is not known"),
         (["migrate"], 3, "where the databases are is not known"),
         (["token", "list"], 4, "no token: none was given"),
