@@ -65,6 +65,8 @@ class Wiring:
         return {
             "PQ_GATEWAY_ADMIN_TOKEN": str(self.home.admin_token),
             "PQ_DELIVERY_SECRET_KEYS": str(self.home.secret("delivery-secret-keys")),
+            "PQ_PUBLIC_URL": self.gateway_url,
+            "PQ_EMAIL_SINK": str(self.home.path / "mails"),
         }
 
     def program(self, service: str) -> Program:
@@ -94,6 +96,8 @@ DEFAULTS = {
     # A receiver under development listens on loopback, without TLS.
     "PQ_DELIVERY_ALLOW_NETWORKS": "127.0.0.0/8,::1/128",
     "PQ_DELIVERY_ALLOW_HTTP": "true",
+    # E-mail goes into a folder, and nowhere else.
+    "PQ_EMAIL_PROVIDERS": "sink",
     # Five small processes: one arena each is enough, and saves tens of megabytes.
     "MALLOC_ARENA_MAX": "2",
     "GRPC_VERBOSITY": "NONE",

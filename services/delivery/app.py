@@ -38,6 +38,7 @@ from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
 from services.delivery.handlers.domains import Domains
 from services.delivery.handlers.email_events import EmailEvents
+from services.delivery.handlers.email_notices import TellOwners
 from services.delivery.handlers.email_suppressions import Suppressions
 from services.delivery.handlers.emails import EmailAddresses
 from services.delivery.handlers.endpoint_keys import EndpointKeys
@@ -93,7 +94,7 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.periodic("sweeps", worker.pace.poll, lambda: _sweep(sweeps, worker))
 
     tell = TellOfAlerts(vault, worker, rt.clock)
-    rt.consumer(consumer.NAME, db, log, consumer.handlers(tell))
+    rt.consumer(consumer.NAME, db, log, consumer.handlers(tell, TellOwners(worker, rt.clock)))
     endpoints = Endpoints(db, vault, policy, resolver, rt.clock, rt.ids)
     keys = EndpointKeys(db, vault, rt.clock)
     rt.servicer(

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pq.alerts.v1.alerts_events_pb2 import AlertTriggered
+from pq.delivery.v1.delivery_events_pb2 import EndpointDisabled, EndpointFailing
 from services.delivery.handlers.alerts import TellOfAlerts
+from services.delivery.handlers.email_notices import TellOwners
 
 NAME = "delivery.alerts"
 
 
-def handlers(tell: TellOfAlerts) -> Mapping[type[Any], Any]:
+def handlers(tell: TellOfAlerts, owners: TellOwners) -> Mapping[type[Any], Any]:
     """By type of event."""
-    return {AlertTriggered: tell}
+    return {AlertTriggered: tell, EndpointFailing: owners, EndpointDisabled: owners}

@@ -155,7 +155,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message on its way to one endpoint. `endpoint_state` is None where the endpoint is gone."""
+    """A message on its way to one target. `endpoint_state` is None where that is gone, or is no
+    endpoint; `lane_open` is False for an address while nothing sends e-mail."""
 
     message: UUID
     endpoint: UUID
@@ -166,6 +167,8 @@ class Delivery:
     reason: str
     leased: bool
     endpoint_state: EndpointState | None
+    channel: Channel = Channel.WEBHOOK
+    lane_open: bool = True
 
     @property
     def shown_reason(self) -> str:
@@ -178,6 +181,10 @@ class Delivery:
             return "endpoint_paused"
         if self.endpoint_state is EndpointState.DISABLED:
             return "endpoint_disabled"
+        if self.channel is Channel.EMAIL and not self.lane_open:
+            return "email_not_configured"
+        if self.reason in ("rate_limited", "breaker_open"):
+            return self.reason
         return "waiting_retry" if self.attempt_count else "queued"
 
 
@@ -207,6 +214,7 @@ class Settled:
     attempt_count: int
     create_time: datetime
     settle_time: datetime
+    channel: Channel = Channel.WEBHOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +231,7 @@ class Attempt:
     code: str
     response_body: bytes
     remote_address: str
+    channel: Channel = Channel.WEBHOOK
 
 
 def check_description(text: str, field: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from services.delivery.domain import email_addresses as rules
 from services.delivery.domain import model
 from services.delivery.domain.email_addresses import EmailAddress, EmailState, Mailbox
 from services.delivery.domain.email_links import LinkKind, Links
-from services.delivery.domain.model import Message, Target
+from services.delivery.domain.model import Channel, Message, Target
 from services.delivery.handlers import payload
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
@@ -131,7 +131,8 @@ class EmailAddresses:
                 Kind.ABORTED, errors.ETAG_MISMATCH, "the address was changed meanwhile; get it"
             )
         await emails.delete(tx, id)
-        publish(tx, await sweeps.cancel_removed(tx, id, CANCELLED_AT_ONCE))
+        ended = await sweeps.cancel_removed(tx, id, CANCELLED_AT_ONCE)
+        publish(tx, [replace(end, channel=Channel.EMAIL) for end in ended])
 
     async def resend(self, tx: Tx, account: UUID, id: UUID) -> EmailAddress:
         """Sends the confirmation again.

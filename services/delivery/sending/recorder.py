@@ -116,13 +116,14 @@ class Recorder:
 
 
 def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:
-    codes = Counter(attempted.exchange.code for attempted in batch)
-    for code, count in codes.items():
-        DELIVERY_ATTEMPTS.labels("webhook", code).inc(count)
-    states = Counter(end.state for end in settled)
-    for state, count in states.items():
-        DELIVERY_OUTCOMES.labels("webhook", state.name.lower()).inc(count)
-    latency = DELIVERY_LATENCY.labels("webhook")
+    codes = Counter((a.delivery.target.channel, a.exchange.code) for a in batch)
+    for (channel, code), count in codes.items():
+        DELIVERY_ATTEMPTS.labels(channel, code).inc(count)
+    states = Counter((end.channel, end.state) for end in settled)
+    for (channel, state), count in states.items():
+        DELIVERY_OUTCOMES.labels(channel, state.name.lower()).inc(count)
+    latency = {channel: DELIVERY_LATENCY.labels(channel) for channel, _ in states}
     for end in settled:
-        if end.state is DeliveryState.DELIVERED:
-            latency.observe(max(0.0, (end.settle_time - end.create_time).total_seconds()))
+        if end.state in (DeliveryState.DELIVERED, DeliveryState.SENT):
+            seconds = (end.settle_time - end.create_time).total_seconds()
+            latency[end.channel].observe(max(0.0, seconds))

@@ -10,7 +10,7 @@ from libs.api.wire import resource_name, stamp
 from libs.db import Tx
 from libs.ids import derive, encode
 from pq.delivery.v1 import delivery_events_pb2, delivery_pb2
-from services.delivery.domain.model import Settled
+from services.delivery.domain.model import Channel, Settled
 
 
 def delivery_id(message: UUID, endpoint: UUID) -> UUID:
@@ -32,7 +32,7 @@ def publish(tx: Tx, settled: Iterable[Settled]) -> None:
             message=message,
             delivery=delivery_name(message, id),
             account=_name("accounts", "acc", end.account),
-            endpoint=_name("endpoints", "ep", end.endpoint),
+            endpoint=target_name(end.channel, end.endpoint),
             event_type=end.event_type,
             state=delivery_pb2.DeliveryState.ValueType(end.state),
             code=end.code,
@@ -44,5 +44,11 @@ def publish(tx: Tx, settled: Iterable[Settled]) -> None:
         tx.publish(event, id=derive(id, "settled"))
 
 
+def target_name(channel: Channel, id: UUID) -> str:
+    """The public name of an endpoint or an e-mail address."""
+    return _name(*_COLLECTIONS[channel], id)
+
+
+_COLLECTIONS = {Channel.WEBHOOK: ("endpoints", "ep"), Channel.EMAIL: ("emailAddresses", "eml")}
 # Accounts and endpoints come again and again.
 _name = lru_cache(maxsize=4096)(resource_name)

@@ -12,7 +12,7 @@ from libs.ids import encode
 from pq.delivery.v1 import delivery_pb2 as pb
 from services.delivery.domain.model import Attempt, Delivery, Endpoint, Message, Secrets
 from services.delivery.domain.signing import encode_secret
-from services.delivery.sending.settled import delivery_id, delivery_name
+from services.delivery.sending.settled import delivery_id, delivery_name, target_name
 from services.delivery.servicer.endpoint_settings import settings_fields
 
 
@@ -63,7 +63,7 @@ def attempt_pb(attempt: Attempt) -> pb.Attempt:
     parent = resource_name("messages", "msg", attempt.message)
     return pb.Attempt(
         name=f"{parent}/attempts/{encode('att', attempt.id)}",
-        endpoint=resource_name("endpoints", "ep", attempt.endpoint),
+        endpoint=target_name(attempt.channel, attempt.endpoint),
         number=attempt.number,
         start_time=stamp(attempt.start_time),
         duration=duration,
@@ -78,7 +78,7 @@ def _delivery_pb(delivery: Delivery) -> pb.Delivery:
     message = resource_name("messages", "msg", delivery.message)
     return pb.Delivery(
         name=delivery_name(message, delivery_id(delivery.message, delivery.endpoint)),
-        endpoint=resource_name("endpoints", "ep", delivery.endpoint),
+        endpoint=target_name(delivery.channel, delivery.endpoint),
         state=pb.DeliveryState.ValueType(delivery.state),
         attempt_count=delivery.attempt_count,
         next_attempt_time=stamp(delivery.due),

@@ -10,6 +10,7 @@ from libs.api.filters import Where
 from libs.db import Reader, Tx
 from services.delivery.domain.model import (
     Attempt,
+    Channel,
     Delivery,
     DeliveryState,
     EndpointState,
@@ -17,6 +18,13 @@ from services.delivery.domain.model import (
 )
 
 _COLUMNS = "id, account, event_type, payload, create_time, deliver_by, trace_parent"
+
+# Whether a delivery `d` goes to an e-mail address, which may be gone.
+_EMAIL = (
+    "select a.id as endpoint from email_addresses a where a.id = d.endpoint union all"
+    " select p.endpoint from email_sends p where p.message = d.message and p.endpoint = d.endpoint"
+    " limit 1"
+)
 
 
 async def insert(tx: Tx, messages: Sequence[Message]) -> set[UUID]:
@@ -63,8 +71,10 @@ async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, lis
     """The deliveries of each of these messages."""
     rows = await reader.fetch(
         "select d.message, d.endpoint, d.state, d.attempt_count, d.due, d.settle_time, d.reason,"
-        " d.worker is not null as leased, e.state as endpoint_state"
-        " from deliveries d left join endpoints e on e.id = d.endpoint"
+        " d.worker is not null as leased, e.state as endpoint_state, s.endpoint is not null"
+        " as email, l.open from deliveries d left join endpoints e on e.id = d.endpoint"
+        " left join lanes l on l.endpoint = d.endpoint and e.id is null"
+        f" left join lateral ({_EMAIL}) s on e.id is null"
         " where d.message = any($1) order by d.message, d.endpoint",
         messages,
     )
@@ -77,14 +87,15 @@ async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, lis
 async def attempts(reader: Reader, message: UUID, after: UUID | None, limit: int) -> list[Attempt]:
     """At most `limit` attempts of a message, oldest first, younger than `after`."""
     rows = await reader.fetch(
-        "select id, message, endpoint, number, start_time, duration, http_status, code,"
-        " response_body, remote_address from attempts where message = $1"
-        " and ($2::uuid is null or id > $2) order by id limit $3",
+        "select d.id, d.message, d.endpoint, d.number, d.start_time, d.duration, d.http_status,"
+        " d.code, d.response_body, d.remote_address, case when s.endpoint is not null then 'email'"
+        f" else 'webhook' end as channel from attempts d left join lateral ({_EMAIL}) s on true"
+        " where d.message = $1 and ($2::uuid is null or d.id > $2) order by d.id limit $3",
         message,
         after,
         limit,
     )
-    return [Attempt(**row) for row in rows]
+    return [Attempt(**{**row, "channel": Channel(row["channel"])}) for row in rows]
 
 
 def _delivery(row: Any) -> Delivery:
@@ -99,4 +110,6 @@ def _delivery(row: Any) -> Delivery:
         reason=row["reason"],
         leased=row["leased"],
         endpoint_state=None if state is None else EndpointState(state),
+        channel=Channel.EMAIL if row["email"] else Channel.WEBHOOK,
+        lane_open=row["open"] is not False,
     )

@@ -117,4 +117,5 @@ def _settled(attempted: Attempted, row: Any) -> Settled:
         attempt_count=row["attempt_count"],
         create_time=message.create_time,
         settle_time=row["settle_time"],
+        channel=attempted.delivery.target.channel,
     )

@@ -8,11 +8,16 @@ from uuid import UUID
 
 import pytest
 
+from libs.api.wire import resource_name
 from libs.errors import AppError, Kind
+from libs.events.record import Received, Record
+from pq.delivery.v1.delivery_events_pb2 import EndpointDisabled, EndpointFailing
 from services.delivery.domain.email_addresses import EmailState, SuppressionReason
 from services.delivery.domain.email_links import LinkKind
+from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
-from services.delivery.store import emails
+from services.delivery.handlers.email_notices import TellOwners
+from services.delivery.store import emails, messages
 from tests.integration.delivery.email_world import SENT, EmailWorld, MailApi, token_in
 from tests.integration.delivery.receiver import Receiver, drop, hang
 from tests.integration.delivery.world import CANCELLED, FAILED, PENDING, World, until
@@ -309,3 +314,66 @@ async def test_the_mail_is_the_same_each_time(world, mail, api, account):
     await world.settled(1)
     assert len({json.dumps(json.loads(a.body), sort_keys=True) for a in api.asked}) == 1
     assert len(api.asked) == 2
+
+
+async def test_a_message_shows_whom_it_went_to_and_why_it_waits(world, mail, api, account):
+    sender = await mail.sender([mail.api(api)])
+    address = await mail.confirmed(sender, account)
+    await world.tell(sender, world.fired(account))
+    await world.settled(2)
+    await emails.set_configured(world.db, False)
+    await world.tell(sender, world.fired(account))
+    rows = await world.deliveries()
+    shown = await messages.deliveries(world.db, [row["message"] for row in rows])
+    found = [(one.channel, one.shown_reason) for one in (d for [d] in shown.values())]
+    assert found == [
+        (Channel.EMAIL, "ok"),
+        (Channel.EMAIL, "ok"),
+        (Channel.EMAIL, "email_not_configured"),
+    ]
+    [attempt] = await messages.attempts(world.db, rows[1]["message"], None, 10)
+    assert (attempt.channel, attempt.code) == (Channel.EMAIL, "ok")
+    told = await world.events()
+    assert {one.endpoint for one in told} == {resource_name("emailAddresses", "eml", address.id)}
+
+
+async def test_owners_are_told_when_an_endpoint_fails_and_when_it_is_disabled(
+    world, mail, api, account
+):
+    sender = await mail.sender([mail.api(api)])
+    await mail.confirmed(sender, account)
+    await mail.add(sender, account, "unconfirmed@example.com")
+    owners = TellOwners(sender.worker, world.clock)
+    name = resource_name("accounts", "acc", account)
+    url = "https://hooks.example.com/pq"
+    failing = EndpointFailing(endpoint="endpoints/ep_1", account=name, url=url, code="timeout")
+    failing.failing_since.FromDatetime(world.clock.now())
+    disabled = EndpointDisabled(
+        endpoint="endpoints/ep_1", account=name, url=url, reason="endpoint_gone"
+    )
+    batch = [received(world, failing), received(world, disabled)]
+    for _ in range(2):  # the log may tell it twice
+        async with world.db.transaction() as tx:
+            await owners(tx, batch)
+    await world.settled(4)
+    subjects = [m["subject"] for m in api.mails if "Confirm" not in m["subject"]]
+    assert sorted(subjects) == [
+        f"Your webhook endpoint is failing: {url}",
+        f"Your webhook endpoint was disabled: {url}",
+    ]
+    assert all(m["to"] == ["ann@example.com"] for m in api.mails if "Confirm" not in m["subject"])
+
+
+def received(world, event):
+    record = Record(
+        id=world.ids.uuid(),
+        topic="pq.delivery.endpoints.v1",
+        partition=0,
+        key=event.endpoint,
+        type=event.DESCRIPTOR.full_name,
+        time=world.clock.now(),
+        source="/pq/delivery",
+        payload=event.SerializeToString(),
+        headers={},
+    )
+    return Received(record, 1, event)
