@@ -76,14 +76,34 @@ async def add(
     reports: str,
 ) -> Exit:
     """Adds a domain and shows its first check."""
-    domain = {
-        "domainName": name,
+    domain = {"domainName": name, **_said(senders, keys, envelope, reports)}
+    return _show(output, await rest.post("/v1/domains", domain))
+
+
+async def update(
+    output: Output,
+    rest: Rest,
+    name: str,
+    *,
+    senders: list[str],
+    keys: list[str],
+    envelope: str,
+    reports: str,
+) -> Exit:
+    """Changes what is given, each as a whole, and shows what the check then finds."""
+    said = {key: value for key, value in _said(senders, keys, envelope, reports).items() if value}
+    if not said:
+        raise CliError(Exit.USAGE, "nothing_given", "name something to change")
+    return _show(output, await rest.call("PATCH", f"/v1/{full_name(name)}", body=said))
+
+
+def _said(senders: list[str], keys: list[str], envelope: str, reports: str) -> dict[str, Any]:
+    return {
         "envelopeDomain": envelope,
         "spfSenders": senders,
         "dkimKeys": [read_key(key) for key in keys],
         "reportAddress": reports,
     }
-    return _show(output, await rest.post("/v1/domains", domain))
 
 
 async def remove(output: Output, rest: Rest, name: str) -> Exit:
@@ -157,10 +177,14 @@ def _checks(checks: list[dict[str, Any]]) -> Table:
 
 
 def _paste(domain: dict[str, Any]) -> Text | None:
-    """What DNS lacks, in the words of a zone file."""
+    """What DNS lacks, in the words of a zone file. What must be mended elsewhere is not pasted."""
     from rich.text import Text
 
-    missing = [record for record in domain.get("records", []) if not record.get("present")]
+    missing = [
+        record
+        for record in domain.get("records", [])
+        if not record.get("present") and record.get("value") not in record.get("held", [])
+    ]
     if not missing:
         return None
     text = Text("DNS must hold\n", "bold")

@@ -1,4 +1,4 @@
-"""`pq domains`: check, show, list, add, remove."""
+"""`pq domains`: check, show, list, add, update, remove."""
 
 from __future__ import annotations
 
@@ -24,6 +24,29 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="example.com", show_default=False)]
+
+Senders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sender",
+        metavar="TERM",
+        help="Who sends for it, in SPF's words: include:…, ip4:…; may be repeated.",
+        show_default=False,
+    ),
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="SELECTOR[=KEY]",
+        help="A DKIM key; KEY is the public key, or @ and its file; may be repeated.",
+        show_default=False,
+    ),
+]
+Envelope = Annotated[
+    str, typer.Option(metavar="DOMAIN", help="The domain of MAIL FROM, where it is another.")
+]
+Reports = Annotated[str, typer.Option(metavar="ADDRESS", help="Where DMARC's reports go.")]
 
 
 @app.command()
@@ -59,26 +82,10 @@ def list_(
 @app.command()
 def add(
     name: Name,
-    sender: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TERM",
-            help="Who sends for it, in SPF's words: include:…, ip4:…; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SELECTOR[=KEY]",
-            help="A DKIM key; KEY is the public key, or @ and its file; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    envelope: Annotated[
-        str, typer.Option(metavar="DOMAIN", help="The domain of MAIL FROM, where it is another.")
-    ] = "",
-    reports: Annotated[str, typer.Option(metavar="ADDRESS", help="Where DMARC's reports go.")] = "",
+    sender: Senders = None,
+    key: Keys = None,
+    envelope: Envelope = "",
+    reports: Reports = "",
     home: Home = None,
     gateway: Gateway = None,
     token: Token = None,
@@ -89,6 +96,35 @@ def add(
 
     def work(output: Output, rest: Rest) -> Awaitable[Exit]:
         return domains.add(
+            output,
+            rest,
+            name,
+            senders=sender or [],
+            keys=key or [],
+            envelope=envelope,
+            reports=reports,
+        )
+
+    _run(work, home, gateway, token, json=json)
+
+
+@app.command()
+def update(
+    name: Name,
+    sender: Senders = None,
+    key: Keys = None,
+    envelope: Envelope = "",
+    reports: Reports = "",
+    home: Home = None,
+    gateway: Gateway = None,
+    token: Token = None,
+    json: Json = False,
+) -> None:
+    """Change a domain and check it. What is given takes the place of all that was there."""
+    from gateway.cli import domains
+
+    def work(output: Output, rest: Rest) -> Awaitable[Exit]:
+        return domains.update(
             output,
             rest,
             name,

@@ -28,6 +28,7 @@ def found(verdict: str, **more) -> dict:
         "records": [
             {"zoneLine": LINE, "present": verdict == "PASS", "held": ["v=DKIM1; p="]},
             {"zoneLine": "never shown", "present": True},
+            {"zoneLine": "never shown", "present": False, "value": "same", "held": ["same"]},
         ],
         "preflight": [
             {"provider": "gmail", "requirement": "SPF passes", "verdict": "DOMAIN_VERDICT_PASS"},
@@ -91,6 +92,18 @@ async def test_adding_sends_what_was_said_and_reads_key_files(tmp_path, capsys):
         ],
         "reportAddress": "d@shop.test",
     }
+
+
+async def test_an_update_sends_what_was_given_and_nothing_else():
+    routes = {"PATCH /v1/domains/shop.test": lambda _: (200, found("PASS"))}
+    none = {"senders": [], "keys": [], "envelope": "", "reports": ""}
+    async with Canned(routes) as server, Rest(server.url, "t") as rest:
+        await domains.update(Output(json=True), rest, "shop.test", **none | {"keys": ["pq2"]})
+        with pytest.raises(CliError, match="something to change"):
+            await domains.update(Output(json=True), rest, "shop.test", **none)
+    assert [asked.body for asked in server.asked] == [
+        {"dkimKeys": [{"selector": "pq2", "publicKey": ""}]}
+    ]
 
 
 def test_a_private_key_is_never_sent(tmp_path):

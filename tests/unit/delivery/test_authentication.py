@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,11 @@ def record_for(check: Check, known: Facts, subject: Subject = SUBJECT) -> Wanted
         ),
         (["v=spf1 include:relay.test ip4:192.0.2.7 +all"],
          "v=spf1 include:relay.test ip4:192.0.2.7 ~all", False),
-        (["v=spf1 mx -all", "v=spf1 a mx ~all"], "v=spf1 mx a ~all", False),
+        (["v=spf1 mx -all", "v=spf1 a mx ?all"],
+         "v=spf1 mx a include:relay.test ip4:192.0.2.7 ~all", False),
+        (["v=spf1 ipv4:192.0.2.7 mx include: -all"],
+         "v=spf1 mx include:relay.test ip4:192.0.2.7 -all", False),
+        (["v=spf1 redirect=relay.test"], "v=spf1 ip4:192.0.2.7 redirect=relay.test", False),
     ],
 )  # fmt: skip
 def test_the_spf_record_to_paste_keeps_what_is_there(held, value, present):
@@ -76,6 +81,27 @@ def test_pasting_what_is_proposed_mends_it():
     before = record_for(Check.SPF, facts(shop_test=["v=spf1 mx -all"], relay_test=relay))
     after = record_for(Check.SPF, facts(shop_test=[before.value], relay_test=relay))
     assert (after.present, after.value) == (True, before.value)
+
+
+@pytest.mark.parametrize(
+    ("away", "left"),
+    [
+        ("shop.test", {Check.DKIM, Check.DMARC}),
+        ("_dmarc.shop.test", {Check.SPF, Check.DKIM}),
+        ("pq1._domainkey.shop.test", {Check.SPF, Check.DMARC}),
+    ],
+)
+def test_nothing_is_proposed_beside_what_could_not_be_read(away, left):
+    subject = replace(SUBJECT, keys=(SigningKey("pq1", "shop.test", "AAAA"),))
+    report = assess(subject, facts(failed=(away,)), organization)
+    assert {record.check for record in report.records} == left
+
+
+def test_a_record_of_too_many_lookups_is_not_said_to_do():
+    record = record_for(
+        Check.SPF, facts(shop_test=["v=spf1" + " a" * 11 + " -all"]), Subject("shop.test")
+    )
+    assert (record.present, record.value) == (False, record.held[0])
 
 
 def test_a_long_key_is_cut_for_zone_files():

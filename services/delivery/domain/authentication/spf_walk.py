@@ -57,6 +57,8 @@ class Walk:
         found = self._read(target, f"redirect={target}", path) if target is not None else None
         if target is None or found is None:
             return ""
+        if passing:
+            self.granted.add(f"include:{target}")  # it grants as much, and more
         return self.record(target, found, (*path, target), passing=passing)
 
     def _term(self, domain: str, term: Term, path: tuple[str, ...], *, passing: bool) -> None:
