@@ -15,6 +15,7 @@ from enum import StrEnum
 from services.delivery.domain import email_answers as answers
 from services.delivery.domain.bounces.classify import Diagnostic, reason_of
 from services.delivery.domain.bounces.reasons import Reason
+from services.delivery.domain.bounces.rows import Bounce
 from services.delivery.domain.email_provider_answers import PROVIDERS
 
 
@@ -134,6 +135,11 @@ def _about_us(reply_code: int, status: str, text: str) -> str:
         return "email_encryption_required"
     by_status = answers.SUBMISSION_STATUSES.get(status[2:], "")
     return answers.SUBMISSION_REPLIES.get(reply_code, by_status)
+
+
+def of_bounce(bounce: Bounce) -> Code:
+    """The code of what a bounce says."""
+    return CODES[code_of_reason(bounce.reason, temporary=bounce.status.startswith("4"))]
 
 
 _VAGUE = frozenset({Reason.UNDEFINED, Reason.ONHOLD})

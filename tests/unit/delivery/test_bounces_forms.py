@@ -20,7 +20,8 @@ FORMS = {
     "1&1": (
         (
             "The following address failed:\n\na@shop.test\n\nFor the following reason:\n\n"
-            "Mail size limit exceeded.\n\n--- The header of the original message is following. ---\n"
+            "Mail size limit exceeded.\n\n"
+            "--- The header of the original message is following. ---\n"
         ),
         [("a@shop.test", "5.0.934", "", "mesgtoobig")],
     ),

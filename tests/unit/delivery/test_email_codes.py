@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.delivery.domain import email_answers as answers
-from services.delivery.domain.bounces.reasons import Reason
-from services.delivery.domain.email_codes import CODES, Kind, of_provider, of_reply
+from services.delivery.domain.bounces import Bounce, Reason
+from services.delivery.domain.email_codes import CODES, Kind, of_bounce, of_provider, of_reply
 from services.delivery.domain.email_provider_answers import PROVIDERS
 
 
@@ -141,6 +143,12 @@ def test_a_providers_answer(provider: str, status: int, body: object, code: str)
 )
 def test_an_smtp_reply(reply: int, status: str | None, text: str, code: str) -> None:
     assert of_reply(reply, status, text).code is CODES[code]
+
+
+def test_a_bounce_has_a_code_for_good_or_for_now() -> None:
+    bounce = Bounce("a@shop.test", "5.0.910", "550", Reason.FILTERED, hard=False, diagnostic="")
+    assert of_bounce(bounce) is CODES["email_recipient_refuses"]
+    assert of_bounce(replace(bounce, status="4.2.0")) is CODES["email_recipient_deferred"]
 
 
 def test_a_long_answer_is_cut_and_a_strange_one_raises_nothing() -> None:

@@ -24,7 +24,7 @@ def is_auto_reply(mail: Mail) -> bool:
     if is_daemon(mail) or "x-failed-recipients" in headers:
         return False
     submitted = headers.get("auto-submitted", "").lower()
-    if submitted.startswith(("auto-replied", "auto-generated")):
+    if submitted.startswith("auto-replied"):
         return True
     if any(
         name in headers for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress")
@@ -38,7 +38,7 @@ def is_auto_reply(mail: Mail) -> bool:
 
 
 _AWAY = re.compile(
-    r"(?i)^\W*(?:auto(?:matic|mated)?[ :_-]*(?:reply|response|responder|answer)"
+    r"(?i)^\W*(?:auto:|auto(?:matic|mated)?[ :_-]*(?:reply|response|responder|answer)"
     r"|out of (?:the )?office"
     r"|vacation|away from|on vacation|abwesen|automatische antwort|réponse automatique"
     r"|respuesta automática|自動返信|不在)"

@@ -57,6 +57,8 @@ def _bounces(mail: Mail, depth: int) -> list[Bounce]:
 def _no_failure(mail: Mail, texts: str, returned: str) -> list[Bounce]:
     """Complaints and automatic replies."""
     feedback = [part.text for part in mail.parts if part.kind == "message/feedback-report"]
+    if not feedback and mail.report == "feedback-report":
+        feedback = [texts]
     if feedback or _COMPLAINT.match(header_text(mail.headers.get("subject", ""))):
         return _complaints(feedback[0] if feedback else "", returned)
     if kinds.asks_to_unsubscribe(texts):

@@ -11,8 +11,12 @@ from services.delivery.domain.bounces.reasons import Reason
 _R = Reason
 
 USERUNKNOWN = (
-    "is not a valid", "unknown: user", "user name not found", "recipient*not found",
-    "mailbox*unavailable or", "no account", "not have an account", "user unkn", "unknown email",
+    "user*not listed", "illegal alias", "unknown or illegal", "user*not recognized",
+    "recipient*not recognized", "recipient*unknown", "user*unknown", "mailbox*not exist",
+    "no recipient", "not our user", "unknown alias", "recipient name*unknown", "not a recipient",
+    "mailbox*not found", "user not local", "bad user", "bad destination", "is not a valid",
+    "unknown: user", "user name not found", "recipient*not found", "mailbox*unavailable or",
+    "no account", "not have an account", "user unkn", "unknown email",
     "email address could not be found", "mail address is not", "account not found",
     "address error", "user unknown", "unknown user", "no such user", "user not found",
     "user*not found", "user not exist", "user does not exist", "user doesn't exist",
@@ -53,17 +57,20 @@ USERUNKNOWN = (
 )  # fmt: skip
 
 MAILBOXFULL = (
-    "mailbox full", "mailbox is full", "mailbox*is full", "mailbox was full", "inbox is full",
-    "inbox*full", "over quota", "overquota", "over-quota", "quota exceed", "exceeded*quota",
-    "exceeds*quota", "exceed*quota", "quota violation", "quota has been", "quota full",
-    "out of storage", "storage quota", "storage limit", "disk quota", "user is over",
-    "is over the*quota", "mailbox over", "mailbox has exceeded", "mailbox size limit",
-    "mailbox exceeded", "mailbox exceeds", "not enough storage space in", "no space left in mail",
-    "account is full", "account is over", "account is exceeding", "too much mail data",
-    "too much mail on", "message store full", "full mailbox", "maildir over", "maildir delivery",
-    "recipient's mailbox exceeded", "recipient's mailbox is full", "exceeded the local limit",
-    "exceeded the space limit", "exceeding the maximum number of messages", "is out of space",
-    "would exceed mailbox", "would be over", "would exceed*quota", "insufficient disk quota",
+    "mailbox size limit", "quota of user", "mailbox*too full", "quota*exceeded",
+    "mailbox*exceeded", "box is full", "too full", "exceeded storage", "over its quota",
+    "over their quota", "over disk quota", "storage*exceeded", "mailbox full", "mailbox is full",
+    "mailbox*is full", "mailbox was full", "inbox is full", "inbox*full", "over quota",
+    "overquota", "over-quota", "quota exceed", "exceeded*quota", "exceeds*quota", "exceed*quota",
+    "quota violation", "quota has been", "quota full", "out of storage", "storage quota",
+    "storage limit", "disk quota", "user is over", "is over the*quota", "mailbox over",
+    "mailbox has exceeded", "mailbox exceeded", "mailbox exceeds", "not enough storage space in",
+    "no space left in mail", "account is full", "account is over", "account is exceeding",
+    "too much mail data", "too much mail on", "message store full", "full mailbox", "maildir over",
+    "maildir delivery", "recipient's mailbox exceeded", "recipient's mailbox is full",
+    "exceeded the local limit", "exceeded the space limit",
+    "exceeding the maximum number of messages", "is out of space", "would exceed mailbox",
+    "would be over", "would exceed*quota", "insufficient disk quota",
     "not enough disk space*mailbox", "boite du destinataire pleine", "boîte*pleine",
     "casella*piena", "postfach*voll", "mailbox voll", "buzon*lleno", "メールボックスが一杯",
     "容量を超", "ящик*переполнен", "mailboxfull", "quotaexceeded", "mailbox temporarily full",
@@ -115,9 +122,11 @@ FILTERED = (
 )  # fmt: skip
 
 HOSTUNKNOWN = (
-    "nonexistentdomain", "nonexistent domain", "invalid domain name", "no address associated with",
-    "find any host", "domain name does not exist", "unrouteable address", "unroutable address",
-    "host unknown", "unknown host", "host not found", "no such domain", "domain does not exist",
+    "unable to find host", "cannot find host", "unable to look up", "no mail host",
+    "domain unknown", "bad domain", "domain*unknown", "nonexistentdomain", "nonexistent domain",
+    "invalid domain name", "no address associated with", "find any host",
+    "domain name does not exist", "unrouteable address", "unroutable address", "host unknown",
+    "unknown host", "host not found", "no such domain", "domain does not exist",
     "domain doesn't exist", "domain not found", "domain name not found", "unknown domain",
     "domain*does not exist", "domain*couldn't be found", "domain*not found", "no such host",
     "lookup failure: host", "nxdomain", "domain is not*reachable", "non-existent domain",
@@ -170,6 +179,7 @@ REJECTED = (
 )  # fmt: skip
 
 NORELAYING = (
+    "for relay", "relaying", "to relay", "relay from", "relay for",
     "email address is not verified", "identities failed the check", "open relay not allowed",
     "relaying denied", "relay access denied", "relay denied", "relaying not allowed",
     "relay not permitted", "not permitted to relay", "relaying is prohibited",
@@ -192,6 +202,11 @@ LOCAL = (
     "not in directory", "address couldn't be found", "unknown to domino", "no such virtual",
 )  # fmt: skip
 
+SUPPRESSED = (
+    "suppression list", "suppressed sending", "address is suppressed", "is being suppressed",
+    "inactive recipient", "blacklisted recipient",
+)  # fmt: skip
+
 ADDRESS: dict[Reason, tuple[str, ...]] = {
     _R.USERUNKNOWN: USERUNKNOWN,
     _R.MAILBOXFULL: MAILBOXFULL,
@@ -202,4 +217,5 @@ ADDRESS: dict[Reason, tuple[str, ...]] = {
     _R.NOTACCEPT: NOTACCEPT,
     _R.REJECTED: REJECTED,
     _R.NORELAYING: NORELAYING,
+    _R.SUPPRESSED: SUPPRESSED,
 }

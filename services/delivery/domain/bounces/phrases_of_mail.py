@@ -37,15 +37,17 @@ BADREPUTATION = (
 )  # fmt: skip
 
 SPEEDING = (
-    "frequency limited", "quota for today", "messages per", "exceeded its*limit", "unusual rate",
-    "rate limit", "rate-limit", "ratelimit", "rate that prevents", "rate exceeded", "sending rate",
-    "too many recipients this hour", "too many messages from", "too much mail from", "too fast",
-    "too frequent", "throttl", "slow down", "excessive rate", "message rate", "mail rate",
-    "exceeded*per hour", "exceeded*per day", "per hour*exceed", "too many emails",
-    "too many mails", "receiving mail at a rate", "receivingrate", "sent too many messages",
-    "daily limit", "hourly limit", "hourly quota", "sending limit", "try again slower",
-    "limits for sender", "exceeded the rate", "mail flood", "recipient limit for",
-    "has sent to too many", "too many messages", "sent to this recipient too",
+    "too quickly", "too rapidly", "too often", "sending too", "messages*per hour",
+    "messages*per day", "over the*rate", "frequency limited", "quota for today", "messages per",
+    "unusual rate", "rate limit", "rate-limit", "ratelimit", "rate that prevents", "rate exceeded",
+    "sending rate", "too many recipients this hour", "too many messages from",
+    "too much mail from", "too fast", "too frequent", "throttl", "slow down", "excessive rate",
+    "message rate", "mail rate", "exceeded*per hour", "exceeded*per day", "per hour*exceed",
+    "too many emails", "too many mails", "receiving mail at a rate", "receivingrate",
+    "sent too many messages", "daily limit", "hourly limit", "hourly quota", "sending limit",
+    "try again slower", "limits for sender", "exceeded the rate", "mail flood",
+    "recipient limit for", "has sent to too many", "too many messages",
+    "sent to this recipient too",
 )  # fmt: skip
 
 BLOCKED = (
@@ -73,16 +75,17 @@ BLOCKED = (
 )  # fmt: skip
 
 SPAMDETECTED = (
-    "unsolicited", "junk mail", "bulk mail", "bulk e-mail", "phishing", "blacklisted url",
-    "message filtered", "message looks", "message*identified as", "looks like",
-    "considered unsolicited", "content filter", "surbl", "uribl", "high probability",
-    "spam message", "spam mail", "is spam", "as spam", "spam content", "spam detected",
-    "spam score", "spam-like", "spammy", "be spam", "rejected by cloudmark", "cloudmark",
-    "message content*rejected", "mail contained", "mail content denied", "suspected to be spam",
-    "suspected spam", "appears to be unsolicited", "detected as", "rule imposed",
-    "score*threshold", "rejected due to content", "classified as", "probable",
-    "spam classification", "too many spam", "pornographic", "mail rejected by filter",
-    "malicious url", "uri*blacklist", "url*blacklist", "blacklisted link",
+    "spam points", "seems to be spam", "spam filter", "considered spam", "anti-spam",
+    "spamassassin", "spam or virus", "rejected by the content filter", "unsolicited", "junk mail",
+    "bulk mail", "bulk e-mail", "phishing", "blacklisted url", "message filtered", "message looks",
+    "message*identified as", "looks like", "considered unsolicited", "content filter", "surbl",
+    "uribl", "high probability", "spam message", "spam mail", "is spam", "as spam", "spam content",
+    "spam detected", "spam score", "spam-like", "spammy", "be spam", "rejected by cloudmark",
+    "cloudmark", "message content*rejected", "mail contained", "mail content denied",
+    "suspected to be spam", "suspected spam", "appears to be unsolicited", "detected as",
+    "rule imposed", "score*threshold", "classified as", "probable", "spam classification",
+    "too many spam", "pornographic", "mail rejected by filter", "malicious url", "uri*blacklist",
+    "url*blacklist", "blacklisted link",
 )  # fmt: skip
 
 VIRUSDETECTED = (
@@ -92,6 +95,9 @@ VIRUSDETECTED = (
 )  # fmt: skip
 
 POLICYVIOLATION = (
+    "illegal attachment", "attachments of this type", "attachment of this type",
+    "type of attachment", "attachments are not", "attachment*rejected", "zip files",
+    "content policy", "dangerous attachment", "suspicious attachment", "contains*attachment*not",
     "policy violation", "for policy reasons", "policy reasons", "policy reason", "due to policy",
     "violates*policy", "violation of*policy", "local policy", "against*policy", "security policy",
     "content presents a potential", "potential security issue", "security reasons",

@@ -126,7 +126,14 @@ SERVERS: dict[Reason, tuple[str, ...]] = {
 }
 
 # Heard after all the others.
-GENERAL: tuple[tuple[Reason, tuple[str, ...]], ...] = ((_R.AUTHFAILURE, ("dmarc", "spf", "dkim")),)
+GENERAL: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    (_R.AUTHFAILURE, ("dmarc", "spf", "dkim")),
+    (_R.BADREPUTATION, ("reputation",)),
+    (_R.TOOMANYCONN, ("too many recipients",)),
+    (_R.FAILEDSTARTTLS, ("tls",)),
+    (_R.MAILBOXFULL, ("quota",)),
+    (_R.SPAMDETECTED, ("likely spam", "spam")),
+)
 
 # What a status of X.7 means, where it means one of these.
 OF_SECURITY: tuple[tuple[Reason, tuple[str, ...]], ...] = (
@@ -137,19 +144,22 @@ OF_SECURITY: tuple[tuple[Reason, tuple[str, ...]], ...] = (
 # What says little by itself: heard only where the status says nothing either.
 WEAK: tuple[tuple[Reason, tuple[str, ...]], ...] = (
     (_R.SPAMDETECTED, ("spam", "antispam", "junk")),
-    (_R.USERUNKNOWN, ("mailbox unavailable", "recipient rejected", "recipient address rejected.")),
+    (
+        _R.USERUNKNOWN,
+        (
+            "mailbox unavailable", "recipient rejected", "recipient address rejected.",
+            "address rejected.",
+        ),
+    ),
     (_R.REJECTED, ("access denied", "mail from")),
     (
         _R.SYSTEMERROR,
         (
-            "temporary failure",
-            "try again later",
-            "try later",
-            "temporarily unavailable",
-            "unavailable",
+            "temporary failure", "temporary lookup failure", "try again later", "try later",
+            "temporarily unavailable", "unavailable",
         ),
     ),
     (_R.NETWORKERROR, ("unable to connect",)),
     (_R.EXPIRED, ("delayed", "deferred")),
     (_R.POLICYVIOLATION, ("policy",)),
-)
+)  # fmt: skip
