@@ -61,7 +61,7 @@ def _dkim(key: SigningKey, finding: Finding, facts: Facts) -> WantedRecord | Non
 
 
 def _spf(subject: Subject, finding: Finding, facts: Facts) -> WantedRecord | None:
-    """The record that is there, less what is wrong, with the senders that it lacks; or a new one."""
+    """The record that is there, less what is wrong, with the senders it lacks; or a new one."""
     domain = subject.mail_from
     answer = facts.ask(Kind.TXT, domain)
     if answer.unsure:
