@@ -117,9 +117,11 @@ class Domains:
         return done
 
     async def round(self) -> None:
-        """Checks what is due, and shows how all domains stand."""
-        await self.recheck()
-        await self.measure()
+        """Checks what is due, and shows how all domains stand, also where a check fails on us."""
+        try:
+            await self.recheck()
+        finally:
+            await self.measure()
 
     async def measure(self) -> None:
         """Shows the verdicts as metrics: in every replica the same, whoever checked."""

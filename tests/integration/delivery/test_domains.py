@@ -323,6 +323,29 @@ async def test_metrics_show_the_worst_and_forget_what_is_gone(service, dns):
     )
 
 
+async def test_a_check_that_fails_on_us_hides_no_metric_and_no_other_domain(service, world, dns):
+    good = survey(world, dns)
+
+    class Faulty:
+        async def report(self, subject):
+            if subject.domain == "bad.test":
+                raise RuntimeError("a fault of ours")
+            return await good.report(subject)
+
+    for name in ("bad.test", table.D):
+        async with world.db.transaction() as tx:
+            await service.domains.create(tx, replace(table.good_subject(), domain=name))
+        service.clock.advance(1)
+    faulty = Domains(world.db, Faulty(), service.clock, INTERVAL)
+    with pytest.raises(RuntimeError):
+        await faulty.round()
+    await faulty.round()
+    labels = {"domain": table.D, "check": "spf"}
+    assert REGISTRY.get_sample_value("pq_domain_auth", labels) == 2
+    await world.db.execute("delete from domains")
+    await faulty.measure()
+
+
 async def test_a_repeat_gets_the_same_and_a_second_is_refused(service):
     first = await service.stub.CreateDomain(create("a"))
     assert (await service.stub.CreateDomain(create("a"))).create_time == first.create_time
