@@ -87,6 +87,8 @@ def test_a_message_holds_text_and_html_and_its_headers():
     ]
     assert message.get_body(("plain",)).get_content().startswith("Grüße\r\n.\r\nFrom here")
     assert data.isascii()
+    assert b"\r\nMessage-ID: <1@pq.example.com>\r\n" in data
+    assert b"\r\nList-Unsubscribe: <https://pq.example.com/v1/unsubscriptions/AAAA" in data
     assert max(len(line) for line in data.split(b"\r\n")) <= 998
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert mime.build(mail()) == data

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
+from typing import Any
 
 from services.delivery.channels.email.mail import Mail, Sender
 
+# Ids and URLs, which some that read them do not join again when they are folded.
+_WHOLE = frozenset({"message-id", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"})
+
+
+class _Policy(EmailPolicy):
+    """The standard library's SMTP policy, but for headers that stay on one line."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """See EmailPolicy.fold_binary."""
+        if name.lower() in _WHOLE:
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
 # Seven bits, so that no relay on the way has to convert it, which would break a DKIM signature.
-_POLICY = SMTP.clone(cte_type="7bit", max_line_length=78)
+_POLICY = _Policy(linesep="\r\n", cte_type="7bit", max_line_length=78)
 
 
 def build(mail: Mail) -> bytes:
