@@ -78,6 +78,20 @@ def test_every_answer_has_a_code(provider: str, status: int, body: bytes) -> Non
     assert CODES[found.code.name] is found.code
 
 
+BROKEN = [
+    b"From: MAILER-DAEMON@x.test\nSubject: =?utf-8?B?x?=\n\n<a@b.test>: no",
+    b"From: a@x.test\nSubject: =?utf-8?q?=ZZ?= =?nowhere?B?eA==?=\n\nhi",
+    b"From: MAILER-DAEMON@x.test\nContent-Type: text/plain; charset=nowhere\n\n<a@b.test>: \xff",
+    b"From: MAILER-DAEMON@x.test\nContent-Transfer-Encoding: base64\n\nA\n",
+    b"From: MAILER-DAEMON@x.test\nContent-Type: text/plain; charset=idna\n\n<a@b.test>: \xff..",
+]
+
+
+@pytest.mark.parametrize("raw", BROKEN, ids=range(len(BROKEN)))
+def test_encodings_that_are_none(raw: bytes) -> None:
+    assert len(parse(raw)) <= 1
+
+
 HOSTILE = [
     b"Subject: x\n" * 20_000,
     b"Content-Type: multipart/mixed; boundary=a\n\n" + b"--a\n" * 50_000,

@@ -180,16 +180,23 @@ def _first(text: str, rows: tuple[tuple[Reason, tuple[str, ...]], ...]) -> Reaso
 def says(text: str, phrase: str) -> bool:
     """Whether the lower-case text has the phrase, from the beginning of a word on; "a*b" is b
     within 80 characters after a. The time taken is linear in the text's length."""
-    first, _, then = phrase.partition("*")
+    first, *then = phrase.split("*")
     at = text.find(first)
     while at >= 0:
         end = at + len(first)
-        if _whole(text, at, end, len(first)) and (
-            not then or text.find(then, end, end + _NEAR + len(then)) >= 0
-        ):
+        if _whole(text, at, end, len(first)) and _follow(text, end, then):
             return True
         at = text.find(first, end)
     return False
+
+
+def _follow(text: str, at: int, parts: list[str]) -> bool:
+    for part in parts:
+        found = text.find(part, at, at + _NEAR + len(part))
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _whole(text: str, at: int, end: int, length: int) -> bool:

@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 MAX_MAIL = 2 * 1024 * 1024
@@ -179,7 +180,7 @@ def header_text(value: str) -> str:
         return value
     try:
         return str(make_header(decode_header(value[:1000])))
-    except (ValueError, LookupError):
+    except (MessageError, ValueError, LookupError):
         return value
 
 

@@ -105,15 +105,15 @@ def recipients(text: str, own: set[str]) -> list[Draft]:
     return list(drafts.values())
 
 
-def tell(draft: Draft, text: str, own: set[str], alone: bool) -> None:
-    """Adds to a recipient what the report says of it in words; of the only one it says all."""
-    for told in recipients(text, own - {draft.recipient.lower()}):
-        if told.recipient.lower() == draft.recipient.lower():
-            draft.said = f"{told.said}\n{draft.said}"
-            draft.before = told.before
-            return
-    if alone:
-        draft.before = text[:_MAX_SAID]
+def tell(drafts: list[Draft], text: str, own: set[str]) -> None:
+    """Adds to each recipient what the report says of it in words."""
+    named = {draft.recipient.lower() for draft in drafts}
+    told = {each.recipient.lower(): each for each in recipients(text, own - named)}
+    for draft in drafts:
+        found = told.get(draft.recipient.lower())
+        if found is not None:
+            draft.said = f"{found.said}\n{draft.said}"
+            draft.before = found.before
 
 
 def _address_of(line: str, own: set[str]) -> str:

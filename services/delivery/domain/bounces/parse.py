@@ -79,8 +79,9 @@ def _drafts(mail: Mail, texts: str, returned: str) -> tuple[str, list[Draft]]:
         texts = _without_fields(texts) if drafts else texts
     if not drafts:
         return reporting, _told(mail, texts, returned, own)
-    for draft in drafts:
-        notice.tell(draft, texts, own, alone=len(drafts) == 1)
+    notice.tell(drafts, texts, own)
+    if len(drafts) == 1 and not drafts[0].before:
+        drafts[0].before = texts
     return reporting, drafts
 
 
@@ -131,8 +132,7 @@ def _told(mail: Mail, texts: str, returned: str, own: set[str]) -> list[Draft]:
     failed = addresses.in_text(mail.headers.get("x-failed-recipients", ""))
     if failed:
         drafts = [Draft(address) for address in dict.fromkeys(failed)][:50]
-        for draft in drafts:
-            notice.tell(draft, texts, own, alone=False)
+        notice.tell(drafts, texts, own)
         if len(drafts) == 1 and not drafts[0].said:
             drafts[0].said = texts
         return drafts

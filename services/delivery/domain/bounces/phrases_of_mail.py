@@ -21,13 +21,14 @@ AUTHFAILURE = (
 )  # fmt: skip
 
 REQUIREPTR = (
-    "reverse dns", "reverse lookup", "rdns", "ptr record", "no ptr", "ptr lookup", "reverse-dns",
-    "reverse address", "cannot find your reverse", "cannot find your hostname", "reverse hostname",
+    "helo*not match", "domain name*not match", "reverse dns", "reverse lookup", "rdns",
+    "ptr record", "no ptr", "ptr lookup", "reverse-dns", "reverse address",
+    "cannot find your reverse", "cannot find your hostname", "reverse hostname",
     "reverse ip lookup", "no reverse", "missing ptr", "fix reverse", "without a reverse",
     "ip name lookup failed", "ip name possibly forged", "client host rejected: cannot find",
     "unresolvable relay host", "does not have a valid ptr", "name has no address",
     "without a valid sender domain", "no dns ptr", "reverse mapping", "ptr*not",
-    "forward*confirmed", "helo*not match*ip", "unknown[", "domain name*ip address*not match",
+    "forward*confirmed",
 )  # fmt: skip
 
 BADREPUTATION = (
@@ -37,17 +38,17 @@ BADREPUTATION = (
 )  # fmt: skip
 
 SPEEDING = (
-    "too quickly", "too rapidly", "too often", "sending too", "messages*per hour",
-    "messages*per day", "over the*rate", "frequency limited", "quota for today", "messages per",
-    "unusual rate", "rate limit", "rate-limit", "ratelimit", "rate that prevents", "rate exceeded",
-    "sending rate", "too many recipients this hour", "too many messages from",
-    "too much mail from", "too fast", "too frequent", "throttl", "slow down", "excessive rate",
-    "message rate", "mail rate", "exceeded*per hour", "exceeded*per day", "per hour*exceed",
-    "too many emails", "too many mails", "receiving mail at a rate", "receivingrate",
-    "sent too many messages", "daily limit", "hourly limit", "hourly quota", "sending limit",
-    "try again slower", "limits for sender", "exceeded the rate", "mail flood",
-    "recipient limit for", "has sent to too many", "too many messages",
-    "sent to this recipient too",
+    "sending quota", "daily quota", "message quota", "too quickly", "too rapidly", "too often",
+    "sending too", "messages*per hour", "messages*per day", "over the*rate", "frequency limited",
+    "quota for today", "messages per", "unusual rate", "rate limit", "rate-limit", "ratelimit",
+    "rate that prevents", "rate exceeded", "sending rate", "too many recipients this hour",
+    "too many messages from", "too much mail from", "too fast", "too frequent", "throttl",
+    "slow down", "excessive rate", "message rate", "mail rate", "exceeded*per hour",
+    "exceeded*per day", "per hour*exceed", "too many emails", "too many mails",
+    "receiving mail at a rate", "receivingrate", "sent too many messages", "daily limit",
+    "hourly limit", "hourly quota", "sending limit", "try again slower", "limits for sender",
+    "exceeded the rate", "mail flood", "recipient limit for", "has sent to too many",
+    "too many messages", "sent to this recipient too",
 )  # fmt: skip
 
 BLOCKED = (
