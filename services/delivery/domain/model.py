@@ -13,6 +13,7 @@ from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.settings import Settings
 
 MAX_DESCRIPTION = 500
+WAITING_ORDER = "waiting_order"
 MAX_EVENT_TYPES = 20
 MAX_ENDPOINTS = 50
 MAX_OVERLAP = timedelta(days=7)
@@ -141,7 +142,9 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Message:
     """Something an account is told; `payload` is sent byte for byte. `subjects` are the names of
-    the cards and portfolios it is about, known while it is made."""
+    the cards and portfolios it is about, known while it is made. Endpoints that keep order get
+    those of one `order_key` one at a time; of those of one `coalesce_key` that still wait, the
+    newest replaces the others."""
 
     id: UUID
     account: UUID
@@ -151,12 +154,15 @@ class Message:
     deliver_by: datetime | None
     trace_parent: str = ""
     subjects: tuple[str, ...] = ()
+    order_key: str = ""
+    coalesce_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A message on its way to one target. `endpoint_state` is None where that is gone, or is no
-    endpoint; `lane_open` is False for an address while nothing sends e-mail."""
+    endpoint; `lane_open` is False for an address while nothing sends e-mail. One that is `behind`
+    waits for an earlier one of its key; `hold_reason` is why its lane is held right now."""
 
     message: UUID
     endpoint: UUID
@@ -169,6 +175,8 @@ class Delivery:
     endpoint_state: EndpointState | None
     channel: Channel = Channel.WEBHOOK
     lane_open: bool = True
+    behind: bool = False
+    hold_reason: str = ""
 
     @property
     def shown_reason(self) -> str:
@@ -183,6 +191,10 @@ class Delivery:
             return "endpoint_disabled"
         if self.channel is Channel.EMAIL and not self.lane_open:
             return "email_not_configured"
+        if self.behind:
+            return WAITING_ORDER
+        if self.hold_reason:
+            return self.hold_reason
         if self.reason in ("rate_limited", "breaker_open"):
             return self.reason
         return "waiting_retry" if self.attempt_count else "queued"

@@ -64,6 +64,7 @@ class TellOfAlerts:
             deliver_by=moment(event.deliver_by) if event.HasField("deliver_by") else None,
             trace_parent=received.record.headers.get(TRACEPARENT, ""),
             subjects=(event.card,),
+            order_key=event.alert,
         )
 
 

@@ -182,7 +182,12 @@ class Dispatcher:
             start_time=start_time,
             duration=timedelta(seconds=self._clock.monotonic() - start),
             exchange=exchange,
-            verdict=judge(exchange, delivery.attempt, self._schedule, self._chance()),
+            verdict=judge(
+                exchange,
+                delivery.attempt,
+                delivery.target.schedule or self._schedule,
+                self._chance(),
+            ),
         )
         flow.in_flight -= 1
         self._learn(flow, exchange)

@@ -15,6 +15,7 @@ from libs.obs.metrics import (
 )
 from services.delivery.domain.model import DeliveryState, Leased, Settled
 from services.delivery.domain.outcome import Attempted
+from services.delivery.sending import gate
 from services.delivery.sending.health import Health
 from services.delivery.sending.settled import publish
 from services.delivery.store import leases, outcomes
@@ -112,7 +113,8 @@ class Recorder:
             return [], False
         settled = await outcomes.record(tx, self._batch)
         publish(tx, settled)
-        return settled, await self._health.observe(tx, self._batch)
+        stirred = await self._health.observe(tx, self._batch)
+        return settled, await gate.settled(tx, self._batch) or stirred
 
 
 def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:

@@ -91,7 +91,8 @@ class Worker:
             id = target.endpoint
             room = rooms[id] if id in rooms else self._dispatcher.room(id)
             in_time = message.deliver_by is None or now < message.deliver_by
-            here = free > 0 and room > 0 and target.open and not target.gated and in_time
+            here = free > 0 and room > 0 and target.open and in_time
+            here = here and not target.gated and not message.coalesce_key
             rooms[id] = room - here
             free -= here
             planned.append(NewDelivery(message, target, leased=here))
@@ -152,9 +153,7 @@ class Worker:
             if not ripe:
                 return False
             admission = await self._gate.admit(tx, self._share(ripe, free))
-            leased = await leases.claim(
-                tx, self._vault, lease, admission.rooms, admission.probing.keys()
-            )
+            leased = await leases.claim(tx, self._vault, lease, admission.rooms, admission.probing)
             await self._gate.taken(tx, admission, leased)
         self._dispatcher.offer(leased)
         return bool(leased)

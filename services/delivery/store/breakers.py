@@ -10,7 +10,18 @@ from uuid import UUID
 from libs.db import Reader, Tx
 from services.delivery.domain.breaker import Breaker, BreakerState, Bucket
 
-_COLUMNS = "endpoint, state, recent, opens, until, change_time, probed, busy, failing_since, warned"
+FIELDS = (
+    "state",
+    "recent",
+    "opens",
+    "until",
+    "change_time",
+    "probed",
+    "busy",
+    "failing_since",
+    "warned",
+)
+_COLUMNS = f"endpoint, {', '.join(FIELDS)}"
 _SAVE = f"""
 insert into breakers ({_COLUMNS})
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -26,16 +37,7 @@ async def get(reader: Reader, endpoints: Collection[UUID]) -> dict[UUID, Breaker
     rows = await reader.fetch(
         f"select {_COLUMNS} from breakers where endpoint = any($1::uuid[])", list(endpoints)
     )
-    return {row["endpoint"]: _breaker(row) for row in rows}
-
-
-async def not_closed(reader: Reader, endpoints: Collection[UUID]) -> dict[UUID, Breaker]:
-    """Those of these endpoints' breakers that are open or half-open."""
-    rows = await reader.fetch(
-        f"select {_COLUMNS} from breakers where endpoint = any($1::uuid[]) and state <> 1",
-        list(endpoints),
-    )
-    return {row["endpoint"]: _breaker(row) for row in rows}
+    return {row["endpoint"]: from_row(row) for row in rows}
 
 
 async def save(tx: Tx, breakers: Mapping[UUID, Breaker]) -> None:
@@ -59,17 +61,6 @@ async def now(reader: Reader) -> datetime:
     return moment
 
 
-async def under_way(reader: Reader, endpoints: Collection[UUID]) -> dict[UUID, int]:
-    """How many deliveries of each of these endpoints all workers hold together."""
-    rows = await reader.fetch(
-        "select endpoint, count(*) as held from deliveries"
-        " where worker = any(array(select id from workers)) and endpoint = any($1::uuid[])"
-        " group by endpoint",
-        list(endpoints),
-    )
-    return {row["endpoint"]: row["held"] for row in rows}
-
-
 def _row(endpoint: UUID, breaker: Breaker) -> tuple[Any, ...]:
     recent = [n for bucket in breaker.recent for n in _numbers(bucket)]
     return (
@@ -90,7 +81,8 @@ def _numbers(bucket: Bucket) -> tuple[int, int, int]:
     return bucket.start, bucket.successes, bucket.failures
 
 
-def _breaker(row: Any) -> Breaker:
+def from_row(row: Any) -> Breaker:
+    """The breaker that a row's FIELDS are of."""
     numbers = row["recent"]
     return Breaker(
         state=BreakerState(row["state"]),

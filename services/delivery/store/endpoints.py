@@ -82,7 +82,8 @@ async def set_state(tx: Tx, id: UUID, state: EndpointState, reason: str, now: da
     """Holds an endpoint, or sends to it again. Needs its locks."""
     await tx.execute(
         "with changed as (update endpoints set state = $2, state_reason = $3, state_time = $4,"
-        " revision = revision + 1, update_time = $4 where id = $1 returning id)"
+        " revision = revision + 1, update_time = $4 where id = $1 returning id),"
+        " anew as (update breakers set failing_since = null, warned = false where endpoint = $1)"
         " update lanes set open = $2 = 1 where endpoint in (select id from changed)",
         id,
         state,
@@ -266,7 +267,7 @@ def _target(vault: Vault, rows: Sequence[Any]) -> Target:
         open=row["state"] == EndpointState.ACTIVE,
         keys=keys,
         channel=Channel.EMAIL if row["sealed"] is None else Channel.WEBHOOK,
-        gated=bool(row["busy"]) or breaker not in (None, BreakerState.CLOSED),
+        gated=_is_gated(row),
         watched=breaker is not None,
         subjects=frozenset(row["cards"] + row["portfolios"]),
         headers=headers,
@@ -276,6 +277,17 @@ def _target(vault: Vault, rows: Sequence[Any]) -> Target:
         schedule=schedule(tuple(delays or ()), ordering),
         deliver_within=row["deliver_within"],
         signers=signers,
+    )
+
+
+def _is_gated(row: Any) -> bool:
+    """Whether something decides message by message how much of the lane may be taken."""
+    return (
+        bool(row["busy"])
+        or row["breaker"] not in (None, BreakerState.CLOSED)
+        or row["rate_limit"] is not None
+        or row["max_in_flight"] is not None
+        or row["ordering"] == Ordering.PER_KEY
     )
 
 

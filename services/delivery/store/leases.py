@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from libs.db import Reader, Tx
 from services.delivery.domain.model import Leased, Message, Target
-from services.delivery.store import emails, endpoints, lanes
+from services.delivery.store import emails, endpoints, lanes, order
 from services.delivery.store.vault import Vault
 
 _INSERT = """
@@ -23,6 +24,21 @@ select a.message, a.endpoint, 1, 0, now(), a.deliver_by,
     case when a.leased then $5::uuid end, case when a.leased then $6::uuid end, ''
 from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bool[])
     as a(message, endpoint, deliver_by, leased)
+on conflict (message, endpoint) do nothing
+"""
+
+# Those of a key have a number, by which they go out; `order.promote` makes the first of them due.
+_INSERT_KEYED = """
+insert into deliveries (message, endpoint, state, attempt_count, due, deliver_by, reason, order_key,
+    order_number, coalesce_key)
+select a.message, a.endpoint, 1, 0, case when a.order_key is null then now() else 'infinity' end,
+    a.deliver_by, '', a.order_key,
+    case when a.order_key is not null then nextval('delivery_order') end, a.coalesce_key
+from (
+    select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[])
+        with ordinality as a(message, endpoint, deliver_by, order_key, coalesce_key, position)
+    order by position
+) a
 on conflict (message, endpoint) do nothing
 """
 
@@ -68,6 +84,24 @@ class NewDelivery:
     target: Target
     leased: bool
 
+    @property
+    def deliver_by(self) -> datetime | None:
+        """The message's own, else as the endpoint has it."""
+        message, within = self.message, self.target.deliver_within
+        if within is None or message.deliver_by is not None:
+            return message.deliver_by
+        return message.create_time + timedelta(seconds=within)
+
+    @property
+    def order_key(self) -> str | None:
+        """By which it is kept in order, if it is."""
+        return self.message.order_key or None if self.target.ordered else None
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether it has to do with others."""
+        return bool(self.message.coalesce_key) or self.target.ordered
+
 
 async def worker_lives(tx: Tx, worker: UUID) -> bool:
     """Whether the worker may take deliveries; it will, until this transaction ends."""
@@ -80,16 +114,32 @@ async def insert(tx: Tx, made: Sequence[NewDelivery], lease: Lease | None) -> li
     if lease is None or not await worker_lives(tx, lease.worker):
         made, lease = [NewDelivery(d.message, d.target, leased=False) for d in made], None
     await lanes.ripen(tx, dict.fromkeys((d.target.endpoint for d in made if not d.leased), 0.0))
+    if keyed := [d for d in made if d.is_keyed]:
+        await _insert_keyed(tx, keyed)
+        made = [d for d in made if not d.is_keyed]
     await tx.execute(
         _INSERT,
         [d.message.id for d in made],
         [d.target.endpoint for d in made],
-        [d.message.deliver_by for d in made],
+        [d.deliver_by for d in made],
         [d.leased for d in made],
         lease.worker if lease else None,
         lease.token if lease else None,
     )
     return [Leased(d.message, d.target, lease.token, 1) for d in made if d.leased and lease]
+
+
+async def _insert_keyed(tx: Tx, made: Sequence[NewDelivery]) -> None:
+    """Adds deliveries that have to do with others. Needs their lanes' locks."""
+    await tx.execute(
+        _INSERT_KEYED,
+        [d.message.id for d in made],
+        [d.target.endpoint for d in made],
+        [d.deliver_by for d in made],
+        [d.order_key for d in made],
+        [d.message.coalesce_key or None for d in made],
+    )
+    await order.promote(tx, [(d.message.id, d.target.endpoint) for d in made])
 
 
 async def claim(

@@ -70,10 +70,13 @@ async def list_page(
 async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
     """The deliveries of each of these messages."""
     rows = await reader.fetch(
-        "select d.message, d.endpoint, d.state, d.attempt_count, d.due, d.settle_time, d.reason,"
-        " d.worker is not null as leased, e.state as endpoint_state, s.endpoint is not null"
-        " as email, l.open from deliveries d left join endpoints e on e.id = d.endpoint"
-        " left join lanes l on l.endpoint = d.endpoint and e.id is null"
+        "select d.message, d.endpoint, d.state, d.attempt_count, nullif(d.due, 'infinity') as due,"
+        " d.settle_time, d.reason, d.worker is not null as leased, e.state as endpoint_state,"
+        " s.endpoint is not null as email, case when e.id is null then l.open end as open,"
+        " coalesce(d.due = 'infinity', false) as behind,"
+        " case when l.hold_until > now() then l.hold_reason end as hold_reason"
+        " from deliveries d left join endpoints e on e.id = d.endpoint"
+        " left join lanes l on l.endpoint = d.endpoint"
         f" left join lateral ({_EMAIL}) s on e.id is null"
         " where d.message = any($1) order by d.message, d.endpoint",
         messages,
@@ -112,4 +115,6 @@ def _delivery(row: Any) -> Delivery:
         endpoint_state=None if state is None else EndpointState(state),
         channel=Channel.EMAIL if row["email"] else Channel.WEBHOOK,
         lane_open=row["open"] is not False,
+        behind=row["behind"],
+        hold_reason=row["hold_reason"] or "",
     )

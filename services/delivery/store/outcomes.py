@@ -79,7 +79,9 @@ def _delays(batch: Sequence[Attempted]) -> dict[UUID, float | None]:
         if verdict.state is DeliveryState.PENDING:
             known = delays.get(target.endpoint)
             delays[target.endpoint] = min(verdict.delay, known or verdict.delay)
-        elif target.watched or not attempted.exchange.is_success:
+        elif target.ordered:
+            delays[target.endpoint] = 0.0
+        elif target.watched or target.gated or not attempted.exchange.is_success:
             delays.setdefault(target.endpoint, None)
     return delays
 

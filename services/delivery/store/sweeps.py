@@ -8,6 +8,7 @@ from uuid import UUID
 from libs.db import Tx
 from services.delivery.domain.model import DeliveryState, Settled
 from services.delivery.domain.outcome import DELIVER_BY_PASSED, ENDPOINT_DELETED
+from services.delivery.store import lanes, order
 
 # `picked` names the deliveries; the rest is the same for every end.
 _SETTLE = """
@@ -22,7 +23,8 @@ returning d.message, d.endpoint, d.attempt_count, d.settle_time, m.account, m.ev
 
 _EXPIRED = _SETTLE.format(
     picked="select message, endpoint from deliveries where state = 1 and worker is null"
-    " and deliver_by <= now() limit $1 for update skip locked"
+    " and deliver_by <= now() and (order_key is null or endpoint = any($4))"
+    " limit $1 for update skip locked"
 )
 _REMOVED = _SETTLE.format(
     picked="select message, endpoint from deliveries where state = 1 and worker is null"
@@ -32,7 +34,15 @@ _REMOVED = _SETTLE.format(
 
 async def expire(tx: Tx, limit: int) -> list[Settled]:
     """Ends at most `limit` waiting deliveries whose deliver-by has passed."""
-    rows = await tx.fetch(_EXPIRED, limit, DeliveryState.EXPIRED, DELIVER_BY_PASSED)
+    ordered = await tx.fetch(
+        "select distinct endpoint from deliveries where state = 1 and worker is null"
+        " and deliver_by <= now() and order_key is not null limit 100"
+    )
+    locked = [row["endpoint"] for row in ordered]
+    await lanes.ripen(tx, dict.fromkeys(locked, 0.0))
+    rows = await tx.fetch(_EXPIRED, limit, DeliveryState.EXPIRED, DELIVER_BY_PASSED, locked)
+    if locked:
+        await order.promote(tx, [(row["message"], row["endpoint"]) for row in rows])
     return [_settled(row, DeliveryState.EXPIRED, DELIVER_BY_PASSED) for row in rows]
 
 

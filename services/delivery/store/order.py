@@ -1,0 +1,37 @@
+"""One at a time: deliveries of a key to an endpoint that wants them in order.
+
+Only the first of a key that is not settled is due; those behind it are due at 'infinity' until it
+is their turn. Whoever adds or settles one holds its lane's lock, and so sees the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.db import Tx
+
+_PROMOTE = """
+with keys as (
+    select distinct d.endpoint, d.order_key
+    from unnest($1::uuid[], $2::uuid[]) as a(message, endpoint)
+    join deliveries d using (message, endpoint)
+    where d.order_key is not null
+), heads as (
+    select h.message, h.endpoint from keys k
+    cross join lateral (
+        select message, endpoint, due from deliveries
+        where endpoint = k.endpoint and order_key = k.order_key and state = 1
+        order by order_number limit 1
+    ) h
+    where h.due = 'infinity'
+)
+update deliveries d set due = now() from heads h
+where d.message = h.message and d.endpoint = h.endpoint
+"""
+
+
+async def promote(tx: Tx, pairs: Sequence[tuple[UUID, UUID]]) -> None:
+    """Makes the first of each key due that these deliveries, as (message, endpoint), are of."""
+    if pairs:
+        await tx.execute(_PROMOTE, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
