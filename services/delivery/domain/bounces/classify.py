@@ -6,6 +6,7 @@ vague the status decides, and where that is vague too the SMTP command that was 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.delivery.domain.bounces import vendors
@@ -52,7 +53,20 @@ _ORDER = (
     _R.NETWORKERROR, _R.EXPIRED, _R.SYNTAXERROR,
 )  # fmt: skip
 _PHRASES = {**ADDRESS, **MAIL, **SERVERS}
-_TRIES = (*((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL)
+_Row = tuple[Reason, tuple[tuple[str, str], ...]]
+
+
+def _rows(rows: Iterable[tuple[Reason, tuple[str, ...]]]) -> tuple[_Row, ...]:
+    """Each phrase with its beginning, which most texts do not have."""
+    return tuple(
+        (reason, tuple((phrase.partition("*")[0], phrase) for phrase in phrases))
+        for reason, phrases in rows
+    )
+
+
+_TRIES = _rows([*((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL])
+_OF_SECURITY = _rows(OF_SECURITY)
+_WEAK = _rows(WEAK)
 # RFC 3463 §3's own words, which servers repeat.
 _DESCRIBED = tuple(
     (description.lower(), code)
@@ -84,10 +98,10 @@ def reason_of(diagnostic: Diagnostic) -> Reason:
     if found is None:
         found = _of_status(diagnostic) or _described(text, diagnostic.status)
         if found is _R.SECURITYERROR:
-            found = _first(f"{text} {more}", OF_SECURITY) or found
+            found = _first(f"{text} {more}", _OF_SECURITY) or found
     if found is None:
         found = (
-            _first(f"{text} {more}", WEAK)
+            _first(f"{text} {more}", _WEAK)
             or _by_words(context, diagnostic)
             or _OF_COMMAND.get(diagnostic.command)
             or (_R.SYNTAXERROR if diagnostic.reply in _OF_PROTOCOL else None)
@@ -170,10 +184,11 @@ def _described(text: str, status: str) -> Reason | None:
     return None
 
 
-def _first(text: str, rows: tuple[tuple[Reason, tuple[str, ...]], ...]) -> Reason | None:
+def _first(text: str, rows: tuple[_Row, ...]) -> Reason | None:
     for reason, phrases in rows:
-        if any(says(text, phrase) for phrase in phrases):
-            return reason
+        for beginning, phrase in phrases:
+            if beginning in text and says(text, phrase):
+                return reason
     return None
 
 
