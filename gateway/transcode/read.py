@@ -99,8 +99,9 @@ class Readers:
                 else:
                     field.assign(message, value, join(path, field.json_name), faults)
 
-    def missing(self, message: Message, path: str, faults: Faults) -> None:
-        """Adds a violation for each REQUIRED field that was not given, at any depth."""
+    def missing(self, message: Message, path: str, faults: Faults, *, but: str = "") -> None:
+        """Adds a violation for each REQUIRED field that was not given, at any depth but within the
+        field called `but`."""
         for item, required in self._requirements(descriptor_of(message)):
             value = getattr(message, item.name)
             here = join(path, item.json_name)
@@ -110,7 +111,7 @@ class Readers:
                 given = message.HasField(item.name) if item.has_presence else bool(value)
             if required and not given:
                 _require(here, faults)
-            elif given and item.message_type is not None:
+            elif given and item.message_type is not None and item.name != but:
                 entries = enumerate(value) if item.is_repeated else ()
                 for index, entry in entries:
                     self.missing(entry, f"{here}[{index}]", faults)

@@ -41,6 +41,8 @@ class Operation:
         if self.raw is not None:
             self._bound |= self.raw.bound
         readers.shape(descriptor_of(route.rpc.input))
+        # An update tells what changes, under a mask (AIP-134): the rest of the resource is there.
+        self._partial = self.body if self.method == "PATCH" else ""
         self._body_path = ""
         if self.body not in ("", "*") and self.raw is None:
             self._body_path = route.rpc.input.DESCRIPTOR.fields_by_name[self.body].json_name
@@ -61,7 +63,7 @@ class Operation:
         self._bind_path(message, path, faults)
         if key is not None:
             self._bind_key(message, key, faults)
-        self._readers.missing(message, "", faults)
+        self._readers.missing(message, "", faults, but=self._partial)
         if faults:
             raise invalid_all(faults)
         return message

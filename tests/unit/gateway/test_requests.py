@@ -293,6 +293,11 @@ def test_a_name_within_the_body_comes_from_the_path():
     ]
 
 
+def test_an_update_need_not_repeat_what_stays():
+    operation, path = updating(UPDATE).find("PATCH", "/v1/alerts/alr_1")
+    assert operation.decode(path, "", b'{"note":"mine"}', None).alert.note == "mine"
+
+
 @pytest.mark.parametrize("name", ["alert.nothing", "nothing.name", "request_id.name"])
 def test_a_path_names_a_field_that_is_there(name):
     with pytest.raises(ContractError, match=name):
