@@ -83,6 +83,12 @@ BROKEN = [
     b"From: a@x.test\nSubject: =?utf-8?q?=ZZ?= =?nowhere?B?eA==?=\n\nhi",
     b"From: MAILER-DAEMON@x.test\nContent-Type: text/plain; charset=nowhere\n\n<a@b.test>: \xff",
     b"From: MAILER-DAEMON@x.test\nContent-Transfer-Encoding: base64\n\nA\n",
+    b"From: a@x.test\nSubject: =?unicode_escape?q?=5Cd?=\n\nhi",
+    b"From: MAILER-DAEMON@x.test\nContent-Type: message/rfc822; charset=utf-7\n\n+2AA-",
+    b"From: MAILER-DAEMON@x.test\nContent-Type: text/plain; charset=punycode\n\n"
+    + b"a" * 60_000
+    + b"-"
+    + b"z9" * 30_000,
     b"From: MAILER-DAEMON@x.test\nContent-Type: text/plain; charset=idna\n\n<a@b.test>: \xff..",
 ]
 

@@ -184,11 +184,13 @@ def test_a_complaint_whose_recipient_is_only_in_the_returned_mail() -> None:
 def test_automatic_replies_are_no_failures() -> None:
     row = only(
         mail(
-            "From: A <a@shop.test>\nTo: me@our.test\nAuto-Submitted: auto-replied\nSubject: Away",
+            "From: A <a@shop.test>\nTo: me@our.test\nAuto-Submitted: auto-replied\n"
+            "Subject: Away\nIn-Reply-To: <m6@our.test>",
             "I am on a mountain until Monday; my mailbox is full of snow.",
         )
     )
     assert (row.reason, row.recipient, row.hard) == (Reason.VACATION, "a@shop.test", False)
+    assert row.message_id == "m6@our.test"
 
 
 def test_a_notification_of_amazon() -> None:

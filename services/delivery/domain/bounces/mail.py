@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.errors import MessageError
-from email.header import decode_header, make_header
+from email.header import decode_header
 
 MAX_MAIL = 2 * 1024 * 1024
 MAX_TEXT = 64 * 1024
@@ -23,6 +23,12 @@ _MAX_HEADER = 8 * 1024
 _HEADER = re.compile(rb"([!-9;-~]{1,76})[ \t]*:(.*)", re.DOTALL)
 _PARAMETER = re.compile(
     r';\s*(boundary|charset|report-type)\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))'
+)
+# What mail is written in. Python knows more, some of which take long, or make what is no text.
+_CHARSET = re.compile(
+    r"(?i)(?:us-?ascii|ascii|utf-?8|latin-?1|iso-?8859-?[0-9]{1,2}(?:-[ei])?|(?:windows-|cp)[0-9]{3,5}"
+    r"|koi8-?[rut]|iso-2022-(?:jp(?:-[0-9])?|kr)|euc-?(?:jp|kr|cn)|s(?:hift)?[_-]?jis|gb(?:2312|k|18030)"
+    r"|big5(?:hkscs)?|hz|tis-?620|mac(?:roman|intosh))"
 )
 _GUESSED = re.compile(rb"(?m)^--([^\s\n][^\n]{0,100}?)[ \t]*\ncontent-", re.IGNORECASE)
 
@@ -158,7 +164,7 @@ def _base64(data: bytes) -> bytes:
 
 def decoded(data: bytes, charset: str) -> str:
     """The text, in the charset that was named if that is true, else in the likeliest."""
-    tries = [charset] if charset else []
+    tries = [charset] if _CHARSET.fullmatch(charset) else []
     if b"\x1b$" in data or b"\x1b(" in data:
         tries.insert(0, "iso-2022-jp")
     for name in (*tries, "utf-8", "euc-jp"):
@@ -179,9 +185,13 @@ def header_text(value: str) -> str:
     if "=?" not in value:
         return value
     try:
-        return str(make_header(decode_header(value[:1000])))
-    except (MessageError, ValueError, LookupError):
+        pieces = decode_header(value[:1000])
+    except (MessageError, ValueError):
         return value
+    return "".join(
+        piece if isinstance(piece, str) else decoded(piece, charset or "")
+        for piece, charset in pieces
+    )
 
 
 def without_tags(text: str) -> str:

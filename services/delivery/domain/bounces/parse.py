@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.delivery.domain.bounces import addresses, codes, kinds, notice, notification, report
-from services.delivery.domain.bounces.classify import Diagnostic, is_temporary, reason_of
+from services.delivery.domain.bounces import addresses, judge, kinds, notice, notification, report
+from services.delivery.domain.bounces.judge import Origin
 from services.delivery.domain.bounces.mail import Mail, Part, header_text, read, without_tags
-from services.delivery.domain.bounces.reasons import Reason, is_hard, own_status
+from services.delivery.domain.bounces.reasons import Reason
 from services.delivery.domain.bounces.rows import Bounce, Draft
 
-MAX_SAID = 500
 _MAX_DEPTH = 2
 _MAX_NOTICE = 32 * 1024
 _RETURNED = ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
 _STATUS = ("message/delivery-status", "message/global-delivery-status")
 _MESSAGE_ID = re.compile(r"(?im)^message-id:\s{0,8}<([^<>\s]{1,250})>")
 _HOTMAIL = "x-hmxmroriginalrecipient"
+_ANSWERED_ID = re.compile(r"<([^<>\s]{1,250})>")
 _FEEDBACK_ID = re.compile(r"(?im)^feedback-id:[ \t]{0,8}(\S{1,250})")
 # OpenSMTPD's fields say one thing of all recipients; what tells is its words.
 _OPENSMTPD = re.compile(r"Hi!\s{1,20}This is the MAILER-DAEMON")
@@ -49,22 +49,24 @@ def _bounces(mail: Mail, depth: int) -> list[Bounce]:
             inner = part.kind in _RETURNED and _bounces(read(part.text.encode()), depth + 1)
             if inner:
                 return inner
+    origin = replace(_origin(mail, returned), reporting=reporting)
     if kind == "complaint":
-        return [_plain(Reason.FEEDBACK, draft.recipient, kind, returned) for draft in drafts]
-    return [_row(draft, reporting, returned) for draft in drafts]
+        return [judge.notice(Reason.FEEDBACK, draft.recipient, kind, origin) for draft in drafts]
+    return [judge.bounce(draft, origin) for draft in drafts]
 
 
 def _no_failure(mail: Mail, texts: str, returned: str) -> list[Bounce]:
     """Complaints and automatic replies."""
+    origin = _origin(mail, returned)
     feedback = [part.text for part in mail.parts if part.kind == "message/feedback-report"]
     if not feedback and mail.report == "feedback-report":
         feedback = [texts]
     if feedback or _COMPLAINT.match(header_text(mail.headers.get("subject", ""))):
-        return _complaints(feedback[0] if feedback else "", returned)
+        return _complaints(feedback[0] if feedback else "", returned, origin)
     if kinds.asks_to_unsubscribe(texts):
-        return [_plain(Reason.FEEDBACK, _sender(mail), "unsubscribe", returned)]
+        return [judge.notice(Reason.FEEDBACK, _sender(mail), "unsubscribe", origin)]
     if not any(part.kind in _STATUS for part in mail.parts) and kinds.is_auto_reply(mail):
-        return [_plain(Reason.VACATION, _sender(mail), texts, returned)]
+        return [judge.notice(Reason.VACATION, _sender(mail), texts, origin)]
     return []
 
 
@@ -148,88 +150,19 @@ def _told(mail: Mail, texts: str, returned: str, own: set[str]) -> list[Draft]:
     return [Draft(address, said=texts) for address in (back or inside or author)[:1]]
 
 
-def _complaints(text: str, returned: str) -> list[Bounce]:
+def _complaints(text: str, returned: str, origin: Origin) -> list[Bounce]:
     kind, named, fields = report.feedback(text)
     if not named:
         found = sorted(_RETURNED_TO.findall(returned), key=lambda row: row[0].lower() != _HOTMAIL)
         named = addresses.in_text(found[0][1])[:1] if found else []
-    reporting = report.host(fields.get("reporting-mta", ""))
-    row = [_plain(Reason.FEEDBACK, name, kind, returned) for name in named or [""]]
-    return [replace(bounce, reporting=reporting) for bounce in row]
+    origin = replace(origin, reporting=report.host(fields.get("reporting-mta", "")))
+    return [judge.notice(Reason.FEEDBACK, name, kind, origin) for name in named or [""]]
 
 
-def _plain(reason: Reason, recipient: str, said: str, returned: str) -> Bounce:
-    message_id, feedback_id = _ids(returned)
-    return Bounce(
-        recipient,
-        "",
-        "",
-        reason,
-        hard=False,
-        diagnostic=_short(said),
-        message_id=message_id,
-        feedback_id=feedback_id,
-    )
-
-
-def _row(draft: Draft, reporting: str, returned: str) -> Bounce:
-    said = [text for text in (draft.diagnostic, draft.said, draft.before) if text.strip()]
-    whole = "\n".join(said)
-    said = [_answered(text) for text in said]
-    found = codes.Codes(draft.status, "")
-    for at, text in enumerate(said):
-        more = codes.find(found.status, text)
-        status = found.status if at and found.status else more.status
-        found = codes.Codes(status, found.reply or more.reply)
-    command = next(filter(None, map(codes.command, said)), "")
-    first = said[0] if said else ""
-    direct = [_answered(text) for text in (draft.diagnostic, draft.said) if text.strip()]
-    direct += ["", ""] if direct or found.status or found.reply else [first, ""]
-    known = Diagnostic(
-        direct[0], found.status, found.reply, command, draft.remote, direct[1], whole
-    )
-    reason = reason_of(known)
-    temporary = is_temporary(found.status, found.reply, draft.action, f"{first}\n{draft.said}")
-    status = found.status or own_status(_known(reason, draft, command), temporary)
-    message_id, feedback_id = _ids(returned)
-    return Bounce(
-        recipient=draft.recipient,
-        status=status,
-        reply=found.reply,
-        reason=reason,
-        hard=is_hard(reason, status),
-        diagnostic=_short(first),
-        action=draft.action,
-        command=command,
-        reporting=reporting,
-        remote=draft.remote,
-        message_id=message_id,
-        feedback_id=feedback_id,
-    )
-
-
-def _known(reason: Reason, draft: Draft, command: str) -> Reason:
-    """What is known of the recipient: with Exim nothing, where MAIL was refused before RCPT."""
-    return Reason.ONHOLD if command == "MAIL" and "\n    SMTP error from" in draft.said else reason
-
-
-_ANSWER = re.compile(
-    r"(?i)(?:the response (?:was|from the remote server was)"
-    r"|the error that the other server returned was"
-    r"|body of message generated response|error message below|server message):?\s"
-)
-
-
-def _answered(text: str) -> str:
-    """Only what the receiver answered, where the report says where that begins."""
-    found = _ANSWER.search(text)
-    return text[found.end() :] if found is not None and text[found.end() :].strip() else text
-
-
-def _ids(returned: str) -> tuple[str, str]:
+def _origin(mail: Mail, returned: str) -> Origin:
+    """The ids of the mail that came back: its own, else those that the report answers to."""
     message, feedback = _MESSAGE_ID.search(returned), _FEEDBACK_ID.search(returned)
-    return (message[1] if message else "", feedback[1] if feedback else "")
-
-
-def _short(text: str) -> str:
-    return " ".join(text[: 8 * MAX_SAID].split())[:MAX_SAID]
+    answered = mail.headers.get("in-reply-to", "") or mail.headers.get("references", "")
+    named = _ANSWERED_ID.findall(answered)
+    message_id = message[1] if message else named[-1] if named else ""
+    return Origin(message_id, feedback[1] if feedback else "")

@@ -43,4 +43,3 @@ class Draft:
     remote: str = ""
     said: str = ""
     before: str = ""
-    command: str = ""
