@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gateway import docs_page
 from gateway.accounts.authenticator import TokenAuthenticator
+from gateway.accounts.export import Exports
 from gateway.accounts.handlers import Accounts
 from gateway.accounts.repeats import Repeats
 from gateway.accounts.servicer import AccountServicer, TokenServicer
@@ -47,7 +48,8 @@ async def build(rt: Runtime, config: Config) -> None:
     if config.admin_token is not None:
         file = config.admin_token
         rt.background("admin-token", lambda: _register_admin(accounts, file), needs=db)
-    backends = _backends(rt, config, accounts, Repeats(db, rt.clock, rt.recall()))
+    repeats = Repeats(db, rt.clock, rt.recall())
+    backends = _backends(rt, config, accounts, repeats, authenticator)
     application = assemble(config, backends, authenticator, cache, rt.clock)
     host, port = address(config.gateway_listen)
     server = HttpServer(application, bind(host, port))
@@ -90,13 +92,15 @@ async def _serve(rt: Runtime, server: HttpServer) -> None:
 
 
 def _backends(
-    rt: Runtime, config: Config, accounts: Accounts, repeats: Repeats
+    rt: Runtime, config: Config, accounts: Accounts, repeats: Repeats, auth: TokenAuthenticator
 ) -> Mapping[str, Backend]:
     tokens = TokenServicer(accounts, repeats, rt.page_tokens(), rt.minter, rt.clock)
-    return {
-        "pq.accounts.v1.AccountService": LocalBackend(AccountServicer(accounts, repeats)),
+    found: dict[str, Backend] = {
         "pq.accounts.v1.TokenService": LocalBackend(tokens),
         "pq.market.v1": GrpcBackend(rt.plain_channel(config.market_target)),
         "pq.alerts.v1": GrpcBackend(rt.plain_channel(config.alerts_target)),
         "pq.delivery.v1": GrpcBackend(rt.plain_channel(config.delivery_target)),
     }
+    exports = Exports(descriptors.load(), found, rt.tokens)
+    servicer = AccountServicer(accounts, repeats, exports, auth.forget)
+    return {**found, "pq.accounts.v1.AccountService": LocalBackend(servicer)}

@@ -60,6 +60,13 @@ class TokenAuthenticator:
         self._used.add(verdict.token.id)
         return Identity(verdict.caller, self._access.token(verdict.caller))
 
+    def forget(self, account: UUID) -> None:
+        """The account is gone: its tokens are asked for anew. Other replicas believe them for as
+        long as a verdict holds."""
+        for digest, verdict in list(self._verdicts.items()):
+            if verdict.token.account == account:
+                del self._verdicts[digest]
+
     async def keep_uses(self) -> None:
         """Writes down, every half minute and for all at once, which tokens were used."""
         while True:

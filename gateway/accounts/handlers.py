@@ -11,6 +11,7 @@ from uuid import UUID
 
 from gateway.accounts import domain, secrets, store
 from gateway.accounts.domain import Account, Owner, Token
+from libs.api import idempotency
 from libs.api.wire import resource_name, stamp
 from libs.clock import Clock
 from libs.db import Database, Tx
@@ -53,6 +54,22 @@ class Accounts:
         account = await store.get_account(self._db, id)
         if account is None:
             raise not_found(resource_name("accounts", "acc", id))
+        return account
+
+    async def delete_account(self, tx: Tx, id: UUID) -> None:
+        """Erases an account with its tokens, and tells everybody. Raises AppError (NOT_FOUND)."""
+        name = resource_name("accounts", "acc", id)
+        if not await store.delete_account(tx, id):
+            raise not_found(name)
+        await idempotency.forget(tx, name)
+        await store.forget_sign_up(tx, name)
+        self._tell(tx, id, events.ACCOUNT_CHANGE_ERASED)
+
+    async def note_export(self, id: UUID) -> Account:
+        """Tells that an account's data is handed out. Raises AppError (NOT_FOUND)."""
+        account = await self.get_account(id)
+        async with self._db.transaction() as tx:
+            self._tell(tx, id, events.ACCOUNT_CHANGE_EXPORTED)
         return account
 
     async def create_token(self, tx: Tx, owner: Owner, asked: NewToken, secret: str) -> Token:

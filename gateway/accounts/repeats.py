@@ -20,7 +20,11 @@ M = TypeVar("M", bound=Message)
 ANONYMOUS_ID_LENGTH = 16
 
 Mutation: TypeAlias = (
-    pb.CreateAccountRequest | pb.CreateTokenRequest | pb.RevokeTokenRequest | pb.RotateTokenRequest
+    pb.CreateAccountRequest
+    | pb.DeleteAccountRequest
+    | pb.CreateTokenRequest
+    | pb.RevokeTokenRequest
+    | pb.RotateTokenRequest
 )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.empty_pb2 import Empty
+
 from gateway.accounts import secrets
 from gateway.accounts.domain import Account, Owner, Token
+from gateway.accounts.export import Exports
 from gateway.accounts.handlers import Accounts, NewToken
 from gateway.accounts.repeats import Repeats
 from libs.api.idempotency import Secret
@@ -28,9 +33,18 @@ _FIRST_TOKEN = Secret("token", lambda random: secrets.mint(secrets.ACCOUNT, rand
 class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
     """pq.accounts.v1.AccountService."""
 
-    def __init__(self, accounts: Accounts, repeats: Repeats) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        repeats: Repeats,
+        exports: Exports,
+        gone: Callable[[UUID], None],
+    ) -> None:
+        """`gone(account)` is told of an account that was erased."""
         self._accounts = accounts
         self._repeats = repeats
+        self._exports = exports
+        self._gone = gone
 
     async def CreateAccount(
         self, request: pb.CreateAccountRequest, _context: Any
@@ -48,13 +62,27 @@ class AccountServicer(accounts_pb2_grpc.AccountServiceServicer):
 
     async def GetAccount(self, request: pb.GetAccountRequest, _context: Any) -> pb.Account:
         """Gets one's own account, or any for an operator."""
-        who = caller()
-        if request.name == "accounts/me" and who.account is not None:
-            return account_pb(await self._accounts.get_account(who.account))
-        id = resource_id("accounts", "acc", request.name)
-        if who.account is not None and who.account != id:
-            raise not_found(request.name)
-        return account_pb(await self._accounts.get_account(id))
+        return account_pb(await self._accounts.get_account(_meant(request.name)))
+
+    async def DeleteAccount(self, request: pb.DeleteAccountRequest, _context: Any) -> Empty:
+        """Erases one's own account, or any for an admin."""
+        id = _meant(request.name)
+
+        async def delete(tx: Tx) -> Empty:
+            await self._accounts.delete_account(tx, id)
+            tx.after_commit(lambda: self._gone(id))
+            return Empty()
+
+        return await self._repeats.once(request, delete, Empty)
+
+    async def ExportAccount(
+        self, request: pb.ExportAccountRequest, _context: Any
+    ) -> AsyncIterator[HttpBody]:
+        """Hands out everything of one's own account, in parts."""
+        who, id = caller(), _meant(request.name)
+        account = await self._accounts.note_export(id)
+        async for part in self._exports.document(who, account_pb(account)):
+            yield HttpBody(content_type="application/json", data=part)
 
 
 class TokenServicer(accounts_pb2_grpc.TokenServiceServicer):
@@ -167,6 +195,17 @@ def token_pb(token: Token) -> pb.Token:
         last_use_time=stamp(token.last_use_time),
         revoke_time=stamp(token.revoke_time),
     )
+
+
+def _meant(name: str) -> UUID:
+    """The account that a caller names; another's does not exist for an account."""
+    who = caller()
+    if name == "accounts/me" and who.account is not None:
+        return who.account
+    id = resource_id("accounts", "acc", name)
+    if who.account is not None and who.account != id:
+        raise not_found(name)
+    return id
 
 
 def _owner() -> Owner:

@@ -34,6 +34,23 @@ async def get_account(reader: Reader, id: UUID) -> Account | None:
     return Account(**row) if row else None
 
 
+async def delete_account(tx: Tx, id: UUID) -> bool:
+    """Takes an account away with its tokens; answers whether there was one."""
+    if await tx.fetchval("select id from accounts where id = $1 for update", id) is None:
+        return False
+    await tx.execute("delete from tokens where account = $1", id)
+    await tx.execute("delete from accounts where id = $1", id)
+    return True
+
+
+async def forget_sign_up(tx: Tx, name: str) -> None:
+    """Forgets the answer to an account's sign-up, which is kept for a day and found by no scope."""
+    await tx.execute(
+        "delete from request_keys where method = 'CreateAccount' and position($1 in response) > 0",
+        name.encode(),
+    )
+
+
 async def insert_token(tx: Tx, token: Token, digest: bytes) -> None:
     """Adds a token; one with the same digest stays as it is."""
     await tx.execute(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -56,6 +57,10 @@ class Backend(Protocol):
         """The serialized answer. Raises AppError."""
         ...
 
+    def parts(self, rpc: Rpc, request: Message, context: Context) -> AsyncIterator[bytes]:
+        """The serialized parts of a document, of an RPC that streams. Raises AppError."""
+        ...
+
 
 class GrpcBackend:
     """A service behind a channel."""
@@ -71,9 +76,7 @@ class GrpcBackend:
         if method is None:
             # Without serializers grpc carries bytes as they are.
             method = self._methods[rpc.path] = self._channel.unary_unary(rpc.path)
-        metadata = [(HEADER, context.request_id), *tracing.headers().items()]
-        if context.identity.jwt:
-            metadata.append(("authorization", f"Bearer {context.identity.jwt}"))
+        metadata = _metadata(context)
         ends = time.monotonic() + context.timeout
         repeatable = rpc.rule.read_only or bool(getattr(request, "request_id", None))
         body, attempt = request.SerializeToString(), 0
@@ -88,6 +91,23 @@ class GrpcBackend:
                     raise
             metrics.RPC_CLIENT_RETRIES.labels(rpc.path.lstrip("/")).inc()
             await asyncio.sleep(pause)
+
+    async def parts(self, rpc: Rpc, request: Message, context: Context) -> AsyncIterator[bytes]:
+        """See `Backend.parts`. One deadline is over all of it, and nothing is tried again."""
+        method: Any = self._channel.unary_stream(rpc.path)
+        body, metadata = request.SerializeToString(), _metadata(context)
+        try:
+            async for part in method(body, timeout=context.timeout, metadata=metadata):
+                yield part
+        except grpc.aio.AioRpcError as error:
+            raise told(error) from error
+
+
+def _metadata(context: Context) -> list[tuple[str, str]]:
+    metadata = [(HEADER, context.request_id), *tracing.headers().items()]
+    if context.identity.jwt:
+        metadata.append(("authorization", f"Bearer {context.identity.jwt}"))
+    return metadata
 
 
 async def _attempt(
@@ -163,19 +183,35 @@ class LocalBackend:
 
     async def call(self, rpc: Rpc, request: Message, context: Context) -> bytes:
         """See `Backend.call`. The servicer gets no gRPC context: it raises AppError."""
-        with calling(context.caller):
-            try:
-                async with asyncio.timeout(context.timeout):
-                    answer: Message = await getattr(self._servicer, rpc.name)(request, None)
-            except TimeoutError:
-                raise _deadline() from None
-            except AppError as error:
-                raise problem.in_json_names(error) from error
-            except Exception as error:
-                if is_transient(error):
-                    raise unavailable() from error
-                raise
+        with calling(context.caller), _answering():
+            async with asyncio.timeout(context.timeout):
+                answer: Message = await getattr(self._servicer, rpc.name)(request, None)
         return answer.SerializeToString()
+
+    async def parts(self, rpc: Rpc, request: Message, context: Context) -> AsyncIterator[bytes]:
+        """See `Backend.parts`. The servicer asks who calls before its first part."""
+        found: AsyncIterator[Message] = getattr(self._servicer, rpc.name)(request, None)
+        with calling(context.caller), _answering():
+            async with asyncio.timeout(context.timeout):
+                first = await anext(found)
+        yield first.SerializeToString()
+        async for part in found:
+            yield part.SerializeToString()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Errors as clients are told them."""
+    try:
+        yield
+    except TimeoutError:
+        raise _deadline() from None
+    except AppError as error:
+        raise problem.in_json_names(error) from error
+    except Exception as error:
+        if is_transient(error):
+            raise unavailable() from error
+        raise
 
 
 class Backends:
@@ -195,3 +231,7 @@ class Backends:
     async def call(self, rpc: Rpc, request: Message, context: Context) -> bytes:
         """See `Backend.call`."""
         return await self._by_service[rpc.service].call(rpc, request, context)
+
+    def parts(self, rpc: Rpc, request: Message, context: Context) -> AsyncIterator[bytes]:
+        """See `Backend.parts`."""
+        return self._by_service[rpc.service].parts(rpc, request, context)

@@ -125,6 +125,8 @@ class Calls:
             call = await self._decode(exchange, wire, operation, path, identity)
             if form == content.CSV:
                 return await self._stream(call)
+            if operation.rpc.streams:
+                return await self._document_in_parts(call)
             if operation.rpc.public_read:
                 return _serve(exchange, await self._read(exchange, call))
             data = await self._counted(exchange, call)
@@ -194,6 +196,19 @@ class Calls:
         future.set_result(entry)
         return entry
 
+    async def _document_in_parts(self, call: Call) -> Reply:
+        """The first part is there before the answer begins, so that a refusal is still a problem;
+        what fails later cuts the connection."""
+        parts = self._backends.parts(call.operation.rpc, call.request, call.context)
+        first = HttpBody.FromString(await anext(parts))
+
+        async def body() -> AsyncIterator[bytes]:
+            yield first.data
+            async for part in parts:
+                yield HttpBody.FromString(part).data
+
+        return Reply(200, [("content-type", _kind(first)), *RAW_HEADERS], body())
+
     async def _stream(self, call: Call) -> Reply:
         """A List as CSV: the page asked for, or, where none was, all of them.
 
@@ -246,8 +261,11 @@ def _serve(exchange: Exchange, entry: Entry) -> Reply:
 
 def _document(body: HttpBody) -> Reply:
     """A document of the service's own."""
-    kind = body.content_type or "application/octet-stream"
-    return Reply(200, [("content-type", kind), *RAW_HEADERS], body.data)
+    return Reply(200, [("content-type", _kind(body)), *RAW_HEADERS], body.data)
+
+
+def _kind(body: HttpBody) -> str:
+    return str(body.content_type) or "application/octet-stream"
 
 
 def _fresh(exchange: Exchange, body: bytes) -> Reply:

@@ -37,7 +37,10 @@ class Binding:
 
 @dataclass(frozen=True)
 class Rpc:
-    """A unary RPC that REST may call. What follows from it is asked with each request, and kept."""
+    """An RPC that REST may call: unary, or one that answers a document in parts (`streams`).
+
+    What follows from it is asked with each request, and kept.
+    """
 
     service: str
     name: str
@@ -45,6 +48,7 @@ class Rpc:
     output: type[Message]
     rule: Rule
     bindings: tuple[Binding, ...]
+    streams: bool = False
 
     @cached_property
     def full_name(self) -> str:
@@ -113,7 +117,8 @@ class Contract:
 def load() -> Contract:
     """Reads the descriptor set of the package `pq` and imports its modules.
 
-    Raises ContractError where an RPC has no authorization rule, streams, or is bound twice.
+    Raises ContractError where an RPC has no authorization rule, streams what is no document, or is
+    bound twice.
     """
     data = importlib.resources.files("pq").joinpath("descriptors.binpb").read_bytes()
     files = descriptor_pb2.FileDescriptorSet.FromString(data).file
@@ -167,7 +172,8 @@ def _rpc(method: MethodDescriptor) -> Rpc:
     rule = rule_of(method)
     if rule is None:
         raise ContractError(f"{method.full_name} has no rule (pq.auth.v1.rule) saying who may call")
-    if method.client_streaming or method.server_streaming:
+    parts = method.server_streaming and method.output_type.full_name == HTTP_BODY
+    if method.client_streaming or (method.server_streaming and not parts):
         raise ContractError(f"{method.full_name} streams: REST cannot call it")
     http = method.GetOptions().Extensions[annotations_pb2.http]
     return Rpc(
@@ -177,6 +183,7 @@ def _rpc(method: MethodDescriptor) -> Rpc:
         output=_class(method.output_type),
         rule=rule,
         bindings=tuple(_binding(method, item) for item in (http, *http.additional_bindings)),
+        streams=parts,
     )
 
 

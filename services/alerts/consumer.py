@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from libs.api.erasure import Erasures
 from libs.api.wire import moment
 from libs.clock import Clock
 from libs.db import Tx
 from libs.errors import invalid
 from libs.events import BatchHandler, Received
 from libs.obs import metrics
+from pq.accounts.v1 import accounts_events_pb2
 from pq.market.v1 import market_events_pb2, market_pb2
 from services.alerts.domain.evaluation import Change
 from services.alerts.handlers.evaluate import News, Tally, evaluate
 
 NAME = "alerts.prices"
+ACCOUNTS = "alerts.accounts"
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,11 @@ def handlers(clock: Clock) -> Mapping[type[Any], BatchHandler]:
         tx.after_commit(lambda: _tell(tally, clock.monotonic() - began))
 
     return {market_events_pb2.PricesChanged: on_prices}
+
+
+def account_handlers(erasures: Erasures) -> Mapping[type[Any], BatchHandler]:
+    """The table of the consumer ACCOUNTS: apart, so that neither waits for the other."""
+    return {accounts_events_pb2.AccountChanged: erasures.on_account_changed}
 
 
 def read(event: market_events_pb2.PricesChanged) -> Iterator[News]:

@@ -28,6 +28,8 @@ READ_OTHERWISE = {
     "pq.delivery.v1.EndpointService.GetEndpointSecret",
     # Answers with a token that may do what the caller's may, and stores nothing.
     "pq.accounts.v1.TokenService.ExchangeToken",
+    # Many reads in one.
+    "pq.accounts.v1.AccountService.ExportAccount",
 }
 
 RPCS = {method.full_name: method for method in rpcs()}

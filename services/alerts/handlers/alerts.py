@@ -17,6 +17,7 @@ from services.alerts.domain.alerts import Alert, Firing
 from services.alerts.domain.conditions import Condition
 from services.alerts.market import Cards
 from services.alerts.store import alerts as store
+from services.alerts.store import removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,12 @@ class Alerts:
         if alert.snooze_time == until:
             return alert
         return await self._save(tx, replace(alert, snooze_time=until))
+
+    async def delete(self, tx: Tx, target: Target) -> None:
+        """Takes an alert away with its firings. An evaluation that has read it may write one more
+        of them, and tell of it; what it wrote goes as well, in a while."""
+        await self._locked(tx, target)
+        await removal.delete(tx, [target.id], self._clock.now())
 
     async def firings(
         self, reader: Reader, account: UUID, id: UUID, before: date | None, limit: int

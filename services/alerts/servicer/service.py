@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 
 from libs.api import filters
 from libs.api.idempotency import RequestKey, once
@@ -18,8 +21,11 @@ from pq.alerts.v1 import alerts_pb2 as pb
 from pq.alerts.v1 import alerts_pb2_grpc
 from services.alerts.domain.alerts import Alert
 from services.alerts.handlers.alerts import Alerts, Target
+from services.alerts.handlers.erasure import scope
 from services.alerts.servicer import read
 from services.alerts.servicer.write import alert_pb, firing_pb
+
+M = TypeVar("M", bound=Message)
 
 DEFAULT_PAGE = 50
 
@@ -28,6 +34,7 @@ Mutation: TypeAlias = (
     | pb.DeactivateAlertRequest
     | pb.ActivateAlertRequest
     | pb.SnoozeAlertRequest
+    | pb.DeleteAlertRequest
 )
 
 
@@ -95,6 +102,16 @@ class AlertServicer(alerts_pb2_grpc.AlertServiceServicer):
             "SnoozeAlert", request, lambda tx: self._alerts.snooze(tx, target, until)
         )
 
+    async def DeleteAlert(self, request: pb.DeleteAlertRequest, _context: Any) -> Empty:
+        """Deletes an alert with its firings."""
+        target = _target(request)
+
+        async def delete(tx: Tx) -> Empty:
+            await self._alerts.delete(tx, target)
+            return Empty()
+
+        return await self._answer("DeleteAlert", request, delete, Empty)
+
     async def ListFirings(
         self, request: pb.ListFiringsRequest, _context: Any
     ) -> pb.ListFiringsResponse:
@@ -118,14 +135,24 @@ class AlertServicer(alerts_pb2_grpc.AlertServiceServicer):
     async def _once(
         self, method: str, request: Mutation, act: Callable[[Tx], Awaitable[Alert]]
     ) -> pb.Alert:
+        async def answer(tx: Tx) -> pb.Alert:
+            return alert_pb(await act(tx))
+
+        return await self._answer(method, request, answer, pb.Alert)
+
+    async def _answer(
+        self,
+        method: str,
+        request: Mutation,
+        act: Callable[[Tx], Awaitable[M]],
+        response_type: type[M],
+    ) -> M:
         """One transaction, safe to repeat where the request has an id."""
-        key = RequestKey(f"accounts/{_account()}", method, request.request_id)
+        key = RequestKey(scope(_account()), method, request.request_id)
         async with self._db.transaction() as tx:
-
-            async def handle() -> pb.Alert:
-                return alert_pb(await act(tx))
-
-            answer = await once(tx, key, request, handle, pb.Alert, now=self._clock.now())
+            answer = await once(
+                tx, key, request, lambda: act(tx), response_type, now=self._clock.now()
+            )
         return answer.response
 
 
@@ -137,6 +164,9 @@ def _account() -> UUID:
 
 
 def _target(
-    request: pb.DeactivateAlertRequest | pb.ActivateAlertRequest | pb.SnoozeAlertRequest,
+    request: pb.DeactivateAlertRequest
+    | pb.ActivateAlertRequest
+    | pb.SnoozeAlertRequest
+    | pb.DeleteAlertRequest,
 ) -> Target:
     return Target(_account(), read.alert_id(request.name), request.etag)

@@ -7,9 +7,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import gateway.accounts
 from gateway.accounts.authenticator import TokenAuthenticator
+from gateway.accounts.export import Exports
 from gateway.accounts.handlers import Accounts
 from gateway.accounts.repeats import Repeats
 from gateway.accounts.servicer import AccountServicer, TokenServicer
+from gateway.http.backends import LocalBackend
+from gateway.transcode.descriptors import Contract, load
+from libs import events
 from libs.api import idempotency
 from libs.api.idempotency import Recall
 from libs.api.paging import PageTokens
@@ -23,7 +27,10 @@ MIGRATIONS = Path(gateway.accounts.__file__).with_name("migrations")
 
 @pytest.fixture
 async def db(empty_database):
-    await migrate(empty_database, [("api", idempotency.MIGRATIONS), ("accounts", MIGRATIONS)])
+    await migrate(
+        empty_database,
+        [("events", events.MIGRATIONS), ("api", idempotency.MIGRATIONS), ("accounts", MIGRATIONS)],
+    )
     database = await Database.connect(empty_database, application="test", outbox=Published())
     yield database
     await database.close()
@@ -55,5 +62,14 @@ def tokens(accounts, repeats, minter, clock):
 
 
 @pytest.fixture
-def servicer(accounts, repeats):
-    return AccountServicer(accounts, repeats)
+def exports(tokens, minter, clock):
+    """Of what the gateway has itself: tokens."""
+    contract = load()
+    service = "pq.accounts.v1.TokenService"
+    own = Contract(tuple(rpc for rpc in contract.rpcs if rpc.service == service), {})
+    return Exports(own, {service: LocalBackend(tokens)}, CallerTokens(minter, clock))
+
+
+@pytest.fixture
+def servicer(accounts, repeats, exports, auth):
+    return AccountServicer(accounts, repeats, exports, auth.forget)

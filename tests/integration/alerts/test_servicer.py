@@ -7,13 +7,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from libs.api.wire import resource_name, stamp
+from libs.api.wire import resource_id, resource_name, stamp
 from libs.auth import ANONYMOUS
 from libs.errors import AppError, Kind
 from libs.testing import rpc
 from pq.alerts.v1 import alerts_pb2 as pb
 from services.alerts.domain.conditions import Condition
 from services.alerts.domain.conditions import Kind as ConditionKind
+from services.alerts.handlers.erasure import SETTLED, Removals
 from tests.integration.alerts import world
 from tests.integration.alerts.place import (
     CARD,
@@ -219,3 +220,58 @@ async def test_firings_are_listed_newest_first_and_counted(place, alerts):
     fired = await alerts.GetAlert(pb.GetAlertRequest(name=made.name))
     assert (fired.fire_count, fired.last_fire_time) == (3, stamp(place.clock.now()))
     assert fired.etag != made.etag
+
+
+async def test_a_deleted_alert_is_gone_with_its_firings_and_fires_no_more(place, alerts, owner):
+    made = await alerts.CreateAlert(create(above("10")))
+    other = await alerts.CreateAlert(create(above("10")))
+    day = date(2025, 6, 1)
+    await fire(place, day)
+    fired = await alerts.GetAlert(pb.GetAlertRequest(name=made.name))
+    stale = pb.DeleteAlertRequest(name=made.name, etag=made.etag)
+    error = await refused(alerts.DeleteAlert(stale))
+    assert (error.kind, error.reason) == (Kind.ABORTED, "etag_mismatch")
+    delete = pb.DeleteAlertRequest(name=made.name, etag=fired.etag, request_id="away")
+    await alerts.DeleteAlert(delete)
+    await alerts.DeleteAlert(delete)  # the same call once more is no error
+    for call_again in (
+        alerts.GetAlert(pb.GetAlertRequest(name=made.name)),
+        alerts.ListFirings(pb.ListFiringsRequest(parent=made.name)),
+        alerts.DeleteAlert(pb.DeleteAlertRequest(name=made.name)),
+    ):
+        assert (await refused(call_again)).kind is Kind.NOT_FOUND
+    await fire(place, day + timedelta(days=1))
+    assert await place.db.fetchval("select array_agg(distinct alert) from firings") == [
+        resource_id("alerts", "alr", other.name)
+    ]
+
+
+async def test_what_an_evaluation_wrote_about_a_deleted_alert_goes_as_well(place, alerts):
+    made = await alerts.CreateAlert(create(above("10")))
+    removals = Removals(place.db, place.clock)
+    async with place.db.transaction() as evaluation:
+        await world.handle_in(evaluation, place.clock, rise(place, date(2025, 6, 1)))
+        await alerts.DeleteAlert(pb.DeleteAlertRequest(name=made.name))
+    await removals.sweep()
+    assert await place.db.fetchval("select count(*) from firings") == 1
+    place.clock.advance(SETTLED.total_seconds() + 1)
+    await removals.sweep()
+    assert await place.db.fetchval("select count(*) from firings") == 0
+    assert await place.db.fetchval("select count(*) from removed_alerts") == 0
+
+
+async def test_a_stranger_deletes_nothing(place, alerts, ids):
+    made = await alerts.CreateAlert(create(above()))
+    stranger = place.stub(rpc.account(ids.uuid()))
+    error = await refused(stranger.DeleteAlert(pb.DeleteAlertRequest(name=made.name)))
+    assert error.kind is Kind.NOT_FOUND
+    await alerts.GetAlert(pb.GetAlertRequest(name=made.name))
+
+
+def rise(place, day):
+    up = [world.price_change(CARD, 1100, 900, day - timedelta(1))]
+    return world.prices_changed(day, up, place.clock.now())
+
+
+async def fire(place, day):
+    await world.handle(place.db, place.clock, rise(place, day))

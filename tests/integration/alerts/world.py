@@ -77,9 +77,14 @@ def received(event: events.PricesChanged, clock: Clock) -> Received[events.Price
 
 async def handle(db: Database, clock: Clock, *batch: events.PricesChanged) -> None:
     """One batch, in one transaction, as often as it is called: there is no inbox before it."""
-    on_prices = consumer.handlers(clock)[events.PricesChanged]
     async with db.transaction() as tx:
-        await on_prices(tx, [received(event, clock) for event in batch])
+        await handle_in(tx, clock, *batch)
+
+
+async def handle_in(tx: Tx, clock: Clock, *batch: events.PricesChanged) -> None:
+    """The same, in a transaction of the caller's."""
+    on_prices = consumer.handlers(clock)[events.PricesChanged]
+    await on_prices(tx, [received(event, clock) for event in batch])
 
 
 async def announced(db: Database) -> list[tuple[UUID, alerts_events_pb2.AlertTriggered]]:

@@ -8,8 +8,9 @@ import pytest
 from google.protobuf import wrappers_pb2
 from google.protobuf.struct_pb2 import Struct
 
+from gateway.accounts.export import _lists, sections
 from gateway.http.csv import Table
-from gateway.transcode.descriptors import ContractError
+from gateway.transcode.descriptors import ContractError, load
 from gateway.transcode.write import Writers
 from pq.alerts.v1 import alerts_pb2
 from pq.delivery.v1 import delivery_pb2
@@ -109,3 +110,20 @@ def test_lists_in_a_cell(writers):
     message = delivery_pb2.Message(deliveries=[delivery_pb2.Delivery(endpoint="endpoints/e")])
     [row] = read_csv(writers, [message])
     assert json.loads(row["deliveries"])[0]["endpoint"] == "endpoints/e"
+
+
+def test_an_export_has_every_list_that_accounts_alone_may_call():
+    """A new List for accounts is exported without a line of code; this says that it is."""
+    contract = load()
+    shown = {s.key: [inner.key for inner in s.inner] for s in sections(tuple(_lists(contract)))}
+    assert (
+        shown.items()
+        >= {
+            "tokens": [],
+            "alerts": ["firings"],
+            "endpoints": [],
+            "messages": ["attempts"],
+            "emailAddresses": [],
+        }.items()
+    )
+    assert "cards" not in shown
