@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from libs.config import ConfigError
 from services.delivery.inbound.listener import Listen, parse_listen, parse_recipients
+from services.delivery.inbound.settings import InboundSettings
+from services.delivery.inbound.wiring import listen_for_bounces
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,40 @@ def test_recipients_are_addresses_and_domains() -> None:
     for text in ("", " , ", "our.test", "bounces@"):
         with pytest.raises(ValueError, match="expected"):
             parse_recipients(text)
+
+
+class Rt:
+    """As much of a runtime as the wiring needs."""
+
+    clock = ids = None
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def background(self, name: str, _work: object, needs: object) -> None:
+        self.started.append(name)
+
+    def periodic(self, name: str, _seconds: float, _work: object) -> None:
+        self.started.append(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "started"),
+    [
+        (InboundSettings(), []),
+        (
+            InboundSettings(Listen("lmtp", "127.0.0.1", 2400), ("bounces@our.test",)),
+            ["bounces", "old-bounces"],
+        ),
+    ],
+)
+def test_nothing_listens_unless_it_is_told_to(settings: InboundSettings, started: list) -> None:
+    rt = Rt()
+    listen_for_bounces(rt, settings, object(), None)  # type: ignore[arg-type]
+    assert rt.started == started
+
+
+def test_a_listener_without_recipients_is_a_mistake() -> None:
+    settings = InboundSettings(Listen("lmtp", "127.0.0.1", 2400))
+    with pytest.raises(ConfigError, match="PQ_DELIVERY_BOUNCE_RECIPIENTS"):
+        listen_for_bounces(Rt(), settings, object(), None)  # type: ignore[arg-type]

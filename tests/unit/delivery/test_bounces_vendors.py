@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from services.delivery.domain.bounces.classify import Diagnostic, reason_of
@@ -138,4 +140,17 @@ SAYINGS = [
 
 @pytest.mark.parametrize(("text", "status", "reply", "command", "reason"), SAYINGS)
 def test_what_servers_say(text: str, status: str, reply: str, command: str, reason: str) -> None:
+    assert reason_of(Diagnostic(text, status, reply, command)) == reason
+
+
+def table() -> list[list[str]]:
+    """bounce_sayings.txt: what is said in many words the world over."""
+    lines = Path(__file__).with_name("bounce_sayings.txt").read_text().splitlines()
+    return [line.split("|", 4) for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("reason", "command", "reply", "status", "text"), table())
+def test_what_is_said_the_world_over(
+    reason: str, command: str, reply: str, status: str, text: str
+) -> None:
     assert reason_of(Diagnostic(text, status, reply, command)) == reason

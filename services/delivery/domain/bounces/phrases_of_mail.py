@@ -38,6 +38,7 @@ BADREPUTATION = (
 )  # fmt: skip
 
 SPEEDING = (
+    "limit*per minute", "too many mail", "throttled", "mail volume", "rate control",
     "sending quota", "daily quota", "message quota", "too quickly", "too rapidly", "too often",
     "sending too", "messages*per hour", "messages*per day", "over the*rate", "frequency limited",
     "quota for today", "messages per", "unusual rate", "rate limit", "rate-limit", "ratelimit",
@@ -52,13 +53,16 @@ SPEEDING = (
 )  # fmt: skip
 
 BLOCKED = (
-    "blocked using*reputation", ":blocked)", "client host*blocked", "poor reputation ip",
-    "blacklist", "black list", "blocklist", "block list", "blackhole", "black hole", "rbl",
-    "dnsbl", "spamhaus", "spamcop", "barracudacentral", "sorbs", "uceprotect", "senderbase",
-    "blocked using", "ip*is blocked", "ip*has been blocked", "ip*was blocked", "blocked by*list",
-    "blocked for abuse", "your ip address", "ip address*blocked", "ip address*rejected",
-    "ip*rejected", "your host", "your network", "your server*blocked",
-    "messages from*weren't sent", "service refuse", "connection refused by",
+    "connection refused by", "see rbl", "ip address is", "ip*blacklist", "your ip",
+    "your mail server", "abuse from", "blocked by our", "host is blocked", "host*blacklisted",
+    "has been blacklisted", "connection denied", "refused connection", "bad reputation ip",
+    "not allowed to connect", "do not accept connections from", "blocked using*reputation",
+    ":blocked)", "client host*blocked", "poor reputation ip", "blacklist", "black list",
+    "blocklist", "block list", "blackhole", "black hole", "rbl", "dnsbl", "spamhaus", "spamcop",
+    "barracudacentral", "sorbs", "uceprotect", "senderbase", "blocked using", "ip*is blocked",
+    "ip*has been blocked", "ip*was blocked", "blocked by*list", "blocked for abuse",
+    "your ip address", "ip address*blocked", "ip address*rejected", "ip*rejected", "your host",
+    "your network", "your server*blocked", "messages from*weren't sent", "service refuse",
     "connections not accepted", "connection rejected", "connection dropped",
     "refused to talk to me", "greylist", "graylist", "greylisted", "grey listed",
     "please visit*unblock", "from*temporarily blocked", "access denied*ip",

@@ -9,12 +9,14 @@ from services.delivery.domain.bounces.reasons import Reason
 _R = Reason
 
 TOOMANYCONN = (
-    "too many connections", "too many concurrent", "too many sessions", "concurrent connections",
-    "connections from your", "connection rate", "max connections", "maximum connections",
-    "connection limit", "number of connections", "too many smtp sessions", "too many open",
-    "many simultaneous", "connection refused*too many", "server busy", "too many incoming",
-    "session limit", "too many errors from your", "connections per", "unusual*connections",
-    "all sockets in use", "max*smtp connections",
+    "simultaneous connections exceeded", "maximum number of simultaneous", "too many simultaneous",
+    "connections exceeded", "connection count", "concurrency limit", "connection*limit exceeded",
+    "too many open connections", "too many connections", "too many concurrent",
+    "too many sessions", "concurrent connections", "connections from your", "connection rate",
+    "max connections", "maximum connections", "connection limit", "number of connections",
+    "too many smtp sessions", "too many open", "many simultaneous", "connection refused*too many",
+    "server busy", "too many incoming", "session limit", "too many errors from your",
+    "connections per", "unusual*connections", "all sockets in use", "max*smtp connections",
 )  # fmt: skip
 
 FAILEDSTARTTLS = (
@@ -34,11 +36,14 @@ SYSTEMFULL = (
 )  # fmt: skip
 
 SYSTEMERROR = (
-    "message has wrong owner", "unable to run qmail", "frozen", "temporarily unable to process",
-    "insufficient resources", "system error", "internal error", "local error", "server error",
-    "local configuration error", "configuration error", "cannot allocate memory", "out of memory",
-    "can't create", "cannot create", "can't open", "unable to open", "cannot open", "ldap server",
-    "ldap*fail", "unable to connect*database", "database error", "i/o error", "mailer table",
+    "temporarily rejected message", "error on our side", "internal problem", "malfunction",
+    "fatal error", "software error", "permission denied", "read-only file system",
+    "resource*unavailable", "service unavailable; please try", "message has wrong owner",
+    "unable to run qmail", "frozen", "temporarily unable to process", "insufficient resources",
+    "system error", "internal error", "local error", "server error", "local configuration error",
+    "configuration error", "cannot allocate memory", "out of memory", "can't create",
+    "cannot create", "can't open", "unable to open", "cannot open", "ldap server", "ldap*fail",
+    "unable to connect*database", "database error", "i/o error", "mailer table",
     "duplicated message-id", "insufficient memory", "timeout waiting for input",
     "interrupted system call", "process failed", "mail system config error", "system config error",
     "config error", "loops back to myself", "loops back to itself", "host configuration error",
@@ -53,25 +58,29 @@ SYSTEMERROR = (
 )  # fmt: skip
 
 NETWORKERROR = (
-    "connection died", "lookup failed temporarily", "failure in mx lookup",
-    "address family mismatch", "routes to destination blocked", "no valid route",
-    "could not retrieve source address", "bad dns lookup", "this message is looping",
-    "connection was refused", "mxloopback", "too many hops", "too many received", "mail loop",
-    "mail forwarding loop", "routing loop", "loop detected", "hop count", "looping",
-    "forwarding loop", "forwarded more than", "network is unreachable", "network unreachable",
-    "network error", "no route to host", "connection refused", "connection reset",
-    "connection lost", "lost connection", "connection was dropped", "host name lookup failure",
-    "name lookup failure", "name server*fail", "dns lookup", "dns error", "dns server",
-    "nameserver", "name service error", "host unreachable", "host is down", "unable to contact",
+    "dns operation", "name server failure", "dns timeout", "dns failure", "remote host closed",
+    "unreachable", "cannot route", "connection was reset", "connection aborted", "connection died",
+    "lookup failed temporarily", "failure in mx lookup", "address family mismatch",
+    "routes to destination blocked", "no valid route", "could not retrieve source address",
+    "bad dns lookup", "this message is looping", "connection was refused", "mxloopback",
+    "too many hops", "too many received", "mail loop", "mail forwarding loop", "routing loop",
+    "loop detected", "hop count", "looping", "forwarding loop", "forwarded more than",
+    "network is unreachable", "network unreachable", "network error", "no route to host",
+    "connection refused", "connection reset", "connection lost", "lost connection",
+    "connection was dropped", "host name lookup failure", "name lookup failure",
+    "name server*fail", "dns lookup", "dns error", "dns server", "nameserver",
+    "name service error", "host unreachable", "host is down", "unable to contact",
     "unable to route", "can't connect", "cannot connect", "could not connect", "connection*closed",
-    "no answer from host", "bad connection", "dns temporarily", "malformed name server",
-    "no network connection", "temporary dns", "could not resolve", "maximum forwarding",
-    "server terminated", "address already in use", "error during communication", "broken pipe",
+    "bad connection", "dns temporarily", "malformed name server", "no network connection",
+    "temporary dns", "could not resolve", "maximum forwarding", "server terminated",
+    "address already in use", "error during communication", "broken pipe",
     "unable to establish connection", "didn't answer", "ip address lookup", "message loop",
     "server closed connection",
 )  # fmt: skip
 
 EXPIRED = (
+    "no answer from host", "tried for", "been unable to deliver", "not be delivered within",
+    "did not respond", "not responding", "failed to connect", "retry period",
     "delivery cancelled; message expired", "could not send message for past",
     "warning: could not send", "still being retried", "is being retried",
     "could not deliver for the last", "delivery failed*attempts", "not reachable",
