@@ -57,7 +57,10 @@ class Rt:
     [
         (InboundSettings(), []),
         (
-            InboundSettings(Listen("lmtp", "127.0.0.1", 2400), ("bounces@our.test",)),
+            InboundSettings(
+                bounce_listen=Listen("lmtp", "127.0.0.1", 2400),
+                bounce_recipients=("bounces@our.test",),
+            ),
             ["bounces", "old-bounces"],
         ),
     ],
@@ -69,6 +72,6 @@ def test_nothing_listens_unless_it_is_told_to(settings: InboundSettings, started
 
 
 def test_a_listener_without_recipients_is_a_mistake() -> None:
-    settings = InboundSettings(Listen("lmtp", "127.0.0.1", 2400))
+    settings = InboundSettings(bounce_listen=Listen("lmtp", "127.0.0.1", 2400))
     with pytest.raises(ConfigError, match="PQ_DELIVERY_BOUNCE_RECIPIENTS"):
         listen_for_bounces(Rt(), settings, object(), None)  # type: ignore[arg-type]
