@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from enum import Enum
 from uuid import UUID
 
 from libs.api.wire import moment, resource_id, resource_name
@@ -20,8 +21,17 @@ from pq.accounts.v1.accounts_events_pb2 import ACCOUNT_CHANGE_ERASED, AccountCha
 
 log = logging.getLogger(__name__)
 
-# Takes away some of what the account has; answers whether more may be left.
-Erase = Callable[[Tx, UUID], Awaitable[bool]]
+
+class Left(Enum):
+    """What is left of an account after a batch."""
+
+    NOTHING = "nothing"
+    MORE = "more"  # the next batch follows at once
+    BUSY = "busy"  # what another transaction holds just now
+
+
+# Takes away some of what the account has.
+Erase = Callable[[Tx, UUID], Awaitable[Left]]
 
 # When it is all taken away, after the account's end: at once; when no access token can be left
 # (they live five minutes); and when no event about it can be on its way in a log that runs.
@@ -67,9 +77,15 @@ class Erasures:
             )
             if found is None:
                 return False
-            if not await self._erase(tx, found["account"]):
+            left = await self._erase(tx, found["account"])
+            if left is Left.NOTHING:
                 await self._passed(tx, found["account"], found["erase_time"], found["pass"] + 1)
+            elif left is Left.BUSY:
+                await self._again(tx, found["account"], now + timedelta(seconds=INTERVAL))
         return True
+
+    async def _again(self, tx: Tx, account: UUID, then: datetime) -> None:
+        await tx.execute("update erasures set next_time = $2 where account = $1", account, then)
 
     async def _passed(self, tx: Tx, account: UUID, erased: datetime, passes: int) -> None:
         # Messages about the account that could not be handled tell of it as well.

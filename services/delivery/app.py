@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from libs.api.erasure import INTERVAL, Erasures
 from libs.config import ConfigError
 from libs.db import Database
 from libs.runtime import Runtime
@@ -44,6 +45,7 @@ from services.delivery.handlers.emails import EmailAddresses
 from services.delivery.handlers.endpoint_keys import EndpointKeys
 from services.delivery.handlers.endpoint_verification import EndpointVerification
 from services.delivery.handlers.endpoints import Endpoints
+from services.delivery.handlers.erasure import erase
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.inbound.wiring import listen_for_bounces
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
@@ -80,7 +82,7 @@ async def build(rt: Runtime, config: Config) -> None:
 
     channel = WebhookChannel(policy, resolver, Clients(), rt.clock, config.attempt_deadline)
     links = Links(vault.derive(PURPOSE), config.public_url)
-    renderer, providers = Renderer(), routes(config, rt.clock)
+    renderer, providers = Renderer(), routes(config, db, rt.clock, rt.ids)
     email = EmailChannel(db, providers, renderer, links, sender(config), rt.clock, rt.ids)
     worker = _worker(
         rt, config, db, vault, {Channel.WEBHOOK: channel.send, Channel.EMAIL: email.send}
@@ -95,6 +97,9 @@ async def build(rt: Runtime, config: Config) -> None:
 
     tell = TellOfAlerts(vault, worker, rt.clock)
     rt.consumer(consumer.NAME, db, log, consumer.handlers(tell, TellOwners(worker, rt.clock)))
+    erasures = Erasures(db, rt.clock, erase)
+    rt.consumer(consumer.ACCOUNTS, db, log, consumer.account_handlers(erasures))
+    rt.periodic("erasures", INTERVAL, erasures.run)
     endpoints = Endpoints(db, vault, policy, resolver, rt.clock, rt.ids)
     keys = EndpointKeys(db, vault, rt.clock)
     rt.servicer(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from libs.api import idempotency
+from libs.api.erasure import Left
 from libs.clock import Clock
 from libs.db import Database, Tx
 from services.alerts.store import removal
@@ -27,12 +28,12 @@ class Removals:
         self._db = db
         self._clock = clock
 
-    async def erase(self, tx: Tx, account: UUID) -> bool:
-        """Takes away some of what an account has; answers whether more may be left."""
+    async def erase(self, tx: Tx, account: UUID) -> Left:
+        """Takes away some of what an account has; answers what is left."""
         await idempotency.forget(tx, scope(account))
         found = await removal.of_account(tx, account, BATCH)
         await removal.delete(tx, found, self._clock.now())
-        return len(found) == BATCH
+        return Left.MORE if len(found) == BATCH else Left.NOTHING
 
     async def sweep(self) -> None:
         """Takes away what was written about alerts after they were deleted."""

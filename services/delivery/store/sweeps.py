@@ -61,7 +61,8 @@ async def next_removal(tx: Tx) -> UUID | None:
 
 
 async def forget_removal(tx: Tx, endpoint: UUID) -> None:
-    """Nothing of a removed endpoint is left."""
+    """Nothing of a removed endpoint is left. A failure recorded late may have made a breaker."""
+    await tx.execute("delete from breakers where endpoint = $1", endpoint)
     await tx.execute("delete from removals where endpoint = $1", endpoint)
 
 
