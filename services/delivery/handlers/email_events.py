@@ -31,11 +31,12 @@ from services.delivery.domain.email_codes import CODES, code_of_reason
 from services.delivery.domain.email_events import TOLD, EmailEvent, EventKind, Stored
 from services.delivery.domain.model import DeliveryState
 from services.delivery.sending.settled import delivery_id, delivery_name
-from services.delivery.store import email_events, email_suppressions
+from services.delivery.store import email_batches, email_events, email_suppressions
 from services.delivery.store.email_events import Sent
 
 RAW = "bounce"
 KEPT = timedelta(days=90)
+_BATCHES_KEPT = timedelta(days=2)
 _PRUNED_AT_ONCE = 1000
 # Codes that leave it to the provider whether the mailbox is good.
 _VAGUE = frozenset({"", "email_permanent_failure", "email_unexpected_reply"})
@@ -104,6 +105,7 @@ class EmailEvents:
 
     async def prune(self) -> None:
         """Forgets what was told long ago."""
+        await email_batches.prune(self._db, _BATCHES_KEPT)
         before = self._clock.now() - KEPT
         while True:
             async with self._db.transaction() as tx:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiosmtpd import smtp
 
+from services.delivery.channels.email.batching import Batching
 from services.delivery.channels.email.channel import EmailChannel
 from services.delivery.channels.email.choose import Route, Routes
 from services.delivery.channels.email.health import Health
@@ -43,11 +44,12 @@ class MailApi:
 
     receiver: Receiver
     answers: list[Any] = field(default_factory=list)
-    taken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    taken: dict[str, Any] = field(default_factory=dict)
     asked: list[Arrival] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.receiver.paths["/emails"] = self._take
+        self.receiver.paths["/emails/batch"] = self._take
 
     async def _take(self, arrival: Arrival, writer: Any) -> bool:
         self.asked.append(arrival)
@@ -62,7 +64,10 @@ class MailApi:
             said = b'{"name":"invalid_idempotent_request","message":"another body"}'
             return await answer(409, said)(arrival, writer)
         id = f"re_{list(self.taken).index(key)}"
-        return await answer(200, json.dumps({"id": id}).encode())(arrival, writer)
+        said: dict[str, Any] = {"id": id}
+        if isinstance(body, list):
+            said = {"data": [{"id": f"{id}.{at}"} for at in range(len(body))]}
+        return await answer(200, json.dumps(said).encode())(arrival, writer)
 
     def refuses(self, status: int, name: str, message: str = "", **headers: str) -> None:
         """Once."""
@@ -71,7 +76,8 @@ class MailApi:
 
     @property
     def mails(self) -> list[dict[str, Any]]:
-        return list(self.taken.values())
+        bodies = self.taken.values()
+        return [m for body in bodies for m in (body if isinstance(body, list) else [body])]
 
 
 class _Server(smtp.SMTP):
@@ -174,6 +180,10 @@ class EmailWorld:
 
     def api(self, api: MailApi) -> Resend:
         return Resend("re_key", self.world.clock, url=api.receiver.url("").rstrip("/"))
+
+    def batching(self, api: MailApi, rate: float = 10.0) -> Batching:
+        world = self.world
+        return Batching(self.api(api), world.db, world.clock, world.ids, rate)
 
     def addresses(self, sender: worlds.Sender, *, configured: bool = True) -> EmailAddresses:
         world = self.world

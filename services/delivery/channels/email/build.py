@@ -7,6 +7,9 @@ from pathlib import Path
 
 from libs.clock import Clock
 from libs.config import ConfigError
+from libs.db import Database
+from libs.ids import Ids
+from services.delivery.channels.email.batching import SHARE, Batching
 from services.delivery.channels.email.choose import Route, Routes
 from services.delivery.channels.email.dkim import Signer
 from services.delivery.channels.email.health import Health
@@ -46,12 +49,15 @@ def sink(settings: EmailSettings) -> Sink | None:
     return Sink(_needed(settings.email_sink, "PQ_EMAIL_SINK"))
 
 
-def routes(settings: EmailSettings, clock: Clock) -> Routes:
+def routes(settings: EmailSettings, db: Database, clock: Clock, ids: Ids) -> Routes:
     """All providers with their limits. Raises ConfigError with all faults."""
     made: list[Route] = []
     faults: list[str] = []
     makers: dict[str, tuple[Callable[[], Provider], float]] = {
-        "resend": (lambda: _resend(settings, clock), settings.resend_rate),
+        "resend": (
+            lambda: Batching(_resend(settings, clock), db, clock, ids, settings.resend_rate),
+            settings.resend_rate * SHARE,
+        ),
         "smtp": (lambda: _smtp(settings, clock), settings.smtp_rate),
         "sink": (lambda: Sink(_needed(settings.email_sink, "PQ_EMAIL_SINK")), _SINK_RATE),
     }

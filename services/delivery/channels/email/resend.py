@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -43,23 +44,36 @@ class Resend:
 
     async def send(self, mail: Mail) -> Answer:
         """See `Provider.send`."""
+        answer, body = await self._post("/emails", mail.key, json.dumps(payload(mail)).encode())
+        return replace(answer, provider_id=_id(_document(body))) if body else answer
+
+    async def send_batch(self, key: str, body: bytes) -> tuple[Answer, list[str]]:
+        """Hands a list of `payload` over, at most 100; all are taken or none. Answers their ids."""
+        answer, said = await self._post("/emails/batch", key, body)
+        entries = _document(said).get("data")
+        return answer, [_id(entry) for entry in entries] if isinstance(entries, list) else []
+
+    async def _post(self, path: str, key: str, body: bytes) -> tuple[Answer, bytes]:
+        """The answer, and the body of one that took it."""
         request = (
             self._open()
-            .post(f"{self._url}/emails")
+            .post(f"{self._url}{path}")
             .timeout(self._deadline)
-            .headers({**self._headers, "idempotency-key": mail.key})
-            .body_bytes(json.dumps(payload(mail)).encode())
+            .headers({**self._headers, "idempotency-key": key})
+            .body_bytes(body)
             .build()
         )
         try:
             response = await request.send()
-            return self._read(response, bytes(await response.bytes()))
+            said = bytes(await response.bytes())
         except RequestTimeoutError as error:
-            return _failed("email_provider_timeout", error, certain=False)
+            return _failed("email_provider_timeout", error, certain=False), b""
         except NetworkError as error:
-            return _broken(error)
+            return _broken(error), b""
         except RequestError as error:
-            return _failed("email_provider_unreachable", error, certain=False)
+            return _failed("email_provider_unreachable", error, certain=False), b""
+        answer = self._read(response, said)
+        return answer, said if answer.refusal is None else b""
 
     async def close(self) -> None:
         """See `Provider.close`."""
@@ -78,7 +92,7 @@ class Resend:
     def _read(self, response: Response, body: bytes) -> Answer:
         status = response.status
         if 200 <= status < 300:
-            return Answer(provider_id=_id(body), reply_code=status, text="")
+            return Answer(reply_code=status)
         said = of_provider(NAME, status, body)
         if said.code.name == _SENT_BEFORE:
             return Answer(reply_code=status, text=said.text)
@@ -109,12 +123,16 @@ def payload(mail: Mail) -> dict[str, Any]:
     return made
 
 
-def _id(body: bytes) -> str:
+def _document(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except ValueError:
-        return ""
-    id = found.get("id") if isinstance(found, dict) else None
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _id(entry: object) -> str:
+    id = entry.get("id") if isinstance(entry, dict) else None
     return id[:100] if isinstance(id, str) else ""
 
 

@@ -72,7 +72,7 @@ class EmailSettings:
     resend_url: str = field("PQ_EMAIL_RESEND_URL", resend.URL, help="Resend's API", parse=_http)
     resend_key: Path | None = field("PQ_EMAIL_RESEND_KEY", None, help="file of Resend's API key")
     resend_rate: float = field(
-        "PQ_EMAIL_RESEND_RATE", 2.0, help="e-mails a second through Resend", parse=_rate
+        "PQ_EMAIL_RESEND_RATE", 2.0, help="requests a second to Resend", parse=_rate
     )
     smtp_url: str = field(
         "PQ_EMAIL_SMTP_URL",
