@@ -17,7 +17,7 @@ from pq.delivery.v1.delivery_events_pb2 import EndpointDisabled, EndpointFailing
 from services.delivery.domain.email_addresses import ENDPOINT_DISABLED, ENDPOINT_FAILING
 from services.delivery.domain.model import Message, Target
 from services.delivery.handlers import payload
-from services.delivery.handlers.emails import send_to
+from services.delivery.handlers.addressed import send_to
 from services.delivery.sending.worker import Worker
 from services.delivery.store import emails
 

@@ -19,11 +19,12 @@ from services.delivery.domain import email_addresses as rules
 from services.delivery.domain import model
 from services.delivery.domain.email_addresses import EmailAddress, EmailState, Mailbox
 from services.delivery.domain.email_links import LinkKind, Links
-from services.delivery.domain.model import Channel, Message, Target
+from services.delivery.domain.model import Channel, Message
 from services.delivery.handlers import payload
+from services.delivery.handlers.addressed import send_to
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import emails, leases, messages, sweeps
+from services.delivery.store import emails, sweeps
 
 # As many deliveries are called off within the request; a larger rest follows in the background.
 CANCELLED_AT_ONCE = 1000
@@ -235,15 +236,6 @@ class EmailAddresses:
         found = await emails.targets(tx, [address.id])
         await send_to(tx, self._worker, [(message, found[address.id])])
         return await emails.find(tx, address.id) or address
-
-
-async def send_to(tx: Tx, worker: Worker, made: builtins.list[tuple[Message, Target]]) -> None:
-    """Makes messages and their deliveries, and sends what there is room for after the commit."""
-    new = await messages.insert(tx, [message for message, _ in made])
-    planned, lease = worker.plan(pair for pair in made if pair[0].id in new)
-    leased = await leases.insert(tx, planned, lease)
-    more = len(leased) < len(planned)
-    tx.after_commit(lambda: worker.accept(leased, more_waits=more))
 
 
 def _missing(id: UUID) -> AppError:

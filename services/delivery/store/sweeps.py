@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.db import Tx
-from services.delivery.domain.model import DeliveryState, Settled
+from services.delivery.domain.model import Channel, DeliveryState, Settled
 from services.delivery.domain.outcome import DELIVER_BY_PASSED, ENDPOINT_DELETED
 from services.delivery.store import lanes, order
 
@@ -18,7 +18,9 @@ update deliveries d set state = $2, reason = $3, due = null, worker = null, leas
 from picked p join messages m on m.id = p.message
 where d.message = p.message and d.endpoint = p.endpoint
 returning d.message, d.endpoint, d.attempt_count, d.settle_time, m.account, m.event_type,
-    m.create_time
+    m.create_time,
+    exists (select from email_addresses a where a.id = d.endpoint) or exists
+        (select from email_sends s where s.message = d.message and s.endpoint = d.endpoint) as email
 """
 
 _EXPIRED = _SETTLE.format(
@@ -78,4 +80,5 @@ def _settled(row: Any, state: DeliveryState, reason: str) -> Settled:
         attempt_count=row["attempt_count"],
         create_time=row["create_time"],
         settle_time=row["settle_time"],
+        channel=Channel.EMAIL if row["email"] else Channel.WEBHOOK,
     )
