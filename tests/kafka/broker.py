@@ -160,19 +160,52 @@ def fetch_jars() -> Path:
 
 @contextlib.contextmanager
 def any_broker(folder: Path) -> Iterator[str]:
-    """The address of some broker. Raises NoBrokerError."""
+    """The address of some broker. Raises NoBrokerError, which says what was tried.
+
+    The one that is named must be there: tests on another would not be what was asked for.
+    """
     named = os.environ.get("PQ_TEST_KAFKA")
     if named:
+        if not _answers(named):
+            raise NoBrokerError(f"PQ_TEST_KAFKA: nothing answers at {named}")
         yield named
         return
-    if _engine_answers():
-        from testcontainers.kafka import KafkaContainer
-
-        with KafkaContainer(IMAGE).with_kraft() as container:
-            yield container.get_bootstrap_server()
-        return
-    with jar_broker(folder) as broker:
+    with contextlib.ExitStack() as stack:
+        why = ""
+        if _engine_answers():
+            try:
+                address = stack.enter_context(_container())
+            except NoBrokerError as error:
+                why = f"{error}; "
+            else:
+                yield address
+                return
+        try:
+            broker = stack.enter_context(jar_broker(folder))
+        except NoBrokerError as error:
+            raise NoBrokerError(f"{why}{error}") from None
         yield broker.address
+
+
+@contextlib.contextmanager
+def _container() -> Iterator[str]:
+    from docker.errors import DockerException
+    from testcontainers.community.kafka import KafkaContainer
+
+    container = None
+    try:
+        container = KafkaContainer(IMAGE).with_kraft()
+        container.start()
+    except (DockerException, OSError, TimeoutError) as error:
+        if container is not None:
+            with contextlib.suppress(Exception):  # half of it may be there, or nothing
+                container.stop()
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NoBrokerError(f"a container engine is there, but not {IMAGE}: {said}") from error
+    try:
+        yield container.get_bootstrap_server()
+    finally:
+        container.stop()
 
 
 @contextlib.contextmanager
@@ -211,6 +244,16 @@ def _engine_answers() -> bool:
         except OSError:
             return False
     return True
+
+
+def _answers(address: str) -> bool:
+    """Whether something listens at the first of "host:port,…"."""
+    host, _, port = address.partition(",")[0].rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _free_port() -> int:
