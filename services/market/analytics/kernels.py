@@ -255,3 +255,42 @@ def known(logs: Floats, days: int, ago: int, slack: int) -> Floats:
                 out[card] = logs[card, day]
                 break
     return out
+
+
+@compiled
+def ages(logs: Floats, days: int) -> npt.NDArray[np.int64]:
+    """Per card days since its last quote and since its last move: cards × 2, −1 where never."""
+    out = np.full((len(logs), 2), -1, np.int64)
+    for card in range(len(logs)):
+        newest = -1
+        for day in range(days - 1, -1, -1):
+            value = logs[card, day]
+            if math.isnan(value):
+                continue
+            if newest >= 0 and value != logs[card, newest]:
+                out[card, 1] = days - 1 - newest
+                break
+            newest = day
+            if out[card, 0] < 0:
+                out[card, 0] = days - 1 - day
+    return out
+
+
+@compiled
+def steps(logs: Floats, days: int, window: int) -> tuple[Floats, Floats]:
+    """All moves of all cards in the window: the logs they started from, and |r|; flat."""
+    start = max(days - 1 - window, 0)
+    sources = np.empty(len(logs) * (days - start))
+    sizes = np.empty(len(sources))
+    count = 0
+    for card in range(len(logs)):
+        before = np.nan
+        for day in range(start, days):
+            value = logs[card, day]
+            if math.isnan(value):
+                continue
+            if value != before and not math.isnan(before):
+                sources[count], sizes[count] = before, abs(value - before)
+                count += 1
+            before = value
+    return sources[:count].copy(), sizes[:count].copy()
