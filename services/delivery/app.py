@@ -16,6 +16,7 @@ from pq.delivery.v1 import (
     delivery_pb2_grpc,
     domains_pb2_grpc,
     emails_pb2_grpc,
+    operations_pb2_grpc,
     providers_pb2_grpc,
 )
 from services.delivery import consumer
@@ -46,9 +47,13 @@ from services.delivery.handlers.endpoint_keys import EndpointKeys
 from services.delivery.handlers.endpoint_verification import EndpointVerification
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.handlers.erasure import erase
+from services.delivery.handlers.insight import Insight
+from services.delivery.handlers.messages import Messages
+from services.delivery.handlers.operations import Operations
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.inbound.wiring import listen_for_bounces
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
+from services.delivery.sending.intake import Intake
 from services.delivery.sending.worker import Pace, Worker
 from services.delivery.servicer.domains import DomainServicer
 from services.delivery.servicer.email_suppressions import SuppressionServicer
@@ -58,6 +63,7 @@ from services.delivery.servicer.endpoints import EndpointServicer
 from services.delivery.servicer.mails import MailServicer
 from services.delivery.servicer.messages import MessageServicer
 from services.delivery.servicer.providers import ProviderServicer
+from services.delivery.servicer.sending import SendingServicer
 from services.delivery.store import emails
 from services.delivery.store.vault import Vault, VaultError
 
@@ -119,6 +125,7 @@ async def build(rt: Runtime, config: Config) -> None:
         delivery_pb2_grpc.add_MessageServiceServicer_to_server,
         MessageServicer(db, rt.page_tokens()),
     )
+    _sending(rt, db, vault, worker)
     if not providers.configured:
         logger.warning("nothing sends e-mail: it waits until PQ_EMAIL_PROVIDERS is set")
     rt.background("email-lanes", lambda: _set_configured(db, providers.configured), needs=db)
@@ -149,6 +156,18 @@ async def build(rt: Runtime, config: Config) -> None:
         MailServicer(sink(config), rt.page_tokens()),
     )
     _domains(rt, config, db, PolicyReader(policy, resolver, Clients(kept=_POLICY_CLIENTS)))
+
+
+def _sending(rt: Runtime, db: Database, vault: Vault, worker: Worker) -> None:
+    messages = Messages(db, vault, Intake(vault, worker), rt.clock, rt.ids)
+    operations = Operations(db, vault, worker, rt.clock, rt.ids)
+    rt.periodic("operations", worker.pace.poll, operations.run)
+    rt.servicer(
+        operations_pb2_grpc.add_SendingServiceServicer_to_server,
+        SendingServicer(
+            db, messages, operations, Insight(db, rt.clock), rt.page_tokens(), rt.clock
+        ),
+    )
 
 
 def _domains(rt: Runtime, config: Config, db: Database, policies: PolicyReader) -> None:

@@ -8,6 +8,8 @@ header_repeated, header_hidden, header_value.
 from __future__ import annotations
 
 TOO_MANY_ENDPOINTS = "too_many_endpoints"
+REQUEST_ID_REUSED = "request_id_reused"
+DELIVERY_NOT_WAITING = "delivery_not_waiting"
 ETAG_MISMATCH = "etag_mismatch"
 ENDPOINT_DISABLED = "endpoint_disabled"
 ENDPOINT_UNVERIFIED = "endpoint_unverified"

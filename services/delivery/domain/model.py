@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +22,11 @@ DEFAULT_OVERLAP = timedelta(hours=24)
 
 ALERT_TRIGGERED = "alert.triggered"
 EVENT_TYPES = frozenset({ALERT_TRIGGERED})
+# What an account makes of its own.
+CUSTOM = re.compile(r"custom(\.[a-z0-9_]{1,40}){1,4}")
+ENDPOINT_TEST = "endpoint.test"
 # "alert.*" is all that begin so.
-EVENT_FAMILIES = frozenset(kind.partition(".")[0] + ".*" for kind in EVENT_TYPES)
+EVENT_FAMILIES = frozenset(kind.partition(".")[0] + ".*" for kind in EVENT_TYPES) | {"custom.*"}
 
 
 class Channel(StrEnum):
@@ -157,6 +161,11 @@ class Message:
     order_key: str = ""
     coalesce_key: str = ""
 
+    @property
+    def keeps_order_key(self) -> bool:
+        """Whether its key cannot be read from its payload again."""
+        return bool(self.order_key) and self.event_type not in EVENT_TYPES
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -214,7 +223,8 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A delivery that came to its end just now, as others are told of it."""
+    """A delivery that came to its end just now, as others are told of it. `round` counts how often
+    it was sent anew after an end."""
 
     message: UUID
     endpoint: UUID
@@ -227,6 +237,7 @@ class Settled:
     create_time: datetime
     settle_time: datetime
     channel: Channel = Channel.WEBHOOK
+    round: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +268,13 @@ def check_description(text: str, field: str) -> str:
 
 def check_event_types(types: tuple[str, ...], field: str) -> tuple[str, ...]:
     """The types in order, each once. Raises AppError (INVALID) naming each unknown one."""
-    known = ", ".join(sorted(EVENT_TYPES | EVENT_FAMILIES))
+    known = ", ".join(sorted(EVENT_TYPES | EVENT_FAMILIES | {"custom.<name>"}))
     if len(types) > MAX_EVENT_TYPES:
         raise invalid(field, f"expected at most {MAX_EVENT_TYPES} types; got {len(types)}")
     wrong = [
         Violation(f"{field}[{at}]", f"expected one of {known}; got {kind[:60]!r}", "unknown_type")
         for at, kind in enumerate(types)
-        if kind not in EVENT_TYPES and kind not in EVENT_FAMILIES
+        if kind not in EVENT_TYPES and kind not in EVENT_FAMILIES and not CUSTOM.fullmatch(kind)
     ]
     if wrong:
         raise invalid_all(wrong)

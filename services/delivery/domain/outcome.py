@@ -24,6 +24,9 @@ SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 # a code
 ENDPOINT_GONE = "endpoint_gone"
 ENDPOINT_FAILING = "endpoint_failing"
 ENDPOINT_DELETED = "endpoint_deleted"
+CANCELLED = "cancelled"
+COALESCED = "coalesced"
+HELD_TOO_LONG = "held_too_long"
 ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 DELIVER_BY_PASSED = "deliver_by_passed"
 

@@ -41,4 +41,4 @@ class Bucket:
     def next_time(self) -> datetime:
         """When one may be taken again."""
         wait = (1.0 - self.tokens) / self.rate
-        return self.time + timedelta(seconds=max(SHORTEST_WAIT, wait))
+        return self.time + timedelta(microseconds=math.ceil(1e6 * max(SHORTEST_WAIT, wait)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from libs.api.wire import moment, resource_id
 from libs.clock import Clock
@@ -14,10 +13,10 @@ from libs.ids import derive
 from libs.obs.tracing import TRACEPARENT
 from pq.alerts.v1.alerts_events_pb2 import AlertTriggered
 from pq.common.v1.money_pb2 import Money
-from services.delivery.domain.model import ALERT_TRIGGERED, Message, Target
+from services.delivery.domain.model import ALERT_TRIGGERED, Message
 from services.delivery.handlers import payload
+from services.delivery.sending.intake import Intake
 from services.delivery.sending.worker import Worker
-from services.delivery.store import endpoints, leases, messages
 from services.delivery.store.vault import Vault
 
 
@@ -28,29 +27,13 @@ class TellOfAlerts:
     """
 
     def __init__(self, vault: Vault, worker: Worker, clock: Clock) -> None:
-        self._vault = vault
-        self._worker = worker
+        self._intake = Intake(vault, worker)
         self._clock = clock
 
     async def __call__(self, tx: Tx, batch: Sequence[Received[AlertTriggered]]) -> None:
         """Raises AppError (INVALID) for an event that no message can be made of."""
         made = [self._message(received) for received in batch]
-        accounts = list({message.account for message in made})
-        by_account: dict[UUID, list[Target]] = {id: [] for id in accounts}
-        for target in await endpoints.targets_of_accounts(tx, self._vault, accounts):
-            by_account[target.account].append(target)
-        new = await messages.insert(tx, made)
-        planned, lease = self._worker.plan(
-            (message, target)
-            for message in made
-            if message.id in new
-            for target in by_account[message.account]
-            if target.wants(message)
-        )
-        if planned:
-            leased = await leases.insert(tx, planned, lease)
-            more = len(leased) < len(planned)
-            tx.after_commit(lambda: self._worker.accept(leased, more_waits=more))
+        await self._intake.take_in(tx, made)
 
     def _message(self, received: Received[AlertTriggered]) -> Message:
         event = received.data

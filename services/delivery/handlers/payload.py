@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from services.delivery.domain.model import ALERT_TRIGGERED, Message
 
 
 def render(event_type: str, timestamp: str, data: Mapping[str, Any]) -> bytes:
@@ -17,3 +20,11 @@ def render(event_type: str, timestamp: str, data: Mapping[str, Any]) -> bytes:
 def shown(moment: datetime) -> str:
     """RFC 3339 in UTC; to the microsecond, or to the second where there is no fraction."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def with_subjects(message: Message) -> Message:
+    """A stored message with what is not stored because it can be read from the payload."""
+    if message.event_type != ALERT_TRIGGERED:
+        return message
+    data = orjson.loads(message.payload)["data"]
+    return replace(message, subjects=(data["card"],), order_key=data["alert"])

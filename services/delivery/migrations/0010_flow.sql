@@ -1,3 +1,7 @@
+-- A migration is one transaction, in which no index can be built concurrently; what ran before this
+-- keeps a few days of deliveries, and waits for them a moment.
+-- squawk-ignore-file require-concurrent-index-creation,require-concurrent-index-deletion
+
 -- Nothing is taken from a lane before `hold_until`; `due` is never earlier. Tokens are those of the
 -- endpoint's rate limit, as they were at `tokens_time`; null where it was never reached.
 alter table lanes

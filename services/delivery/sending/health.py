@@ -77,6 +77,7 @@ class Health:
         changed = {id: one.breaker for id, one in seen.items() if one.breaker != known.get(id)}
         await breakers.save(tx, changed)
         await _hold(tx, seen)
+        await _note(tx, seen)
         for id, one in seen.items():
             if one.transition is not None:
                 _tell(tx, telling[id].delivery.target, one.breaker, one.transition, now)
@@ -156,6 +157,17 @@ async def _hold(tx: Tx, seen: dict[UUID, Observed]) -> None:
     await lanes.hold(tx, holds)
     await lanes.free(tx, free, BREAKER_OPEN)
     await lanes.free(tx, [id for id in free if not seen[id].breaker.busy], RECEIVER_BUSY)
+
+
+async def _note(tx: Tx, seen: dict[UUID, Observed]) -> None:
+    """Keeps on record when lanes were held, for whoever asks why something waited."""
+    for id, one in seen.items():
+        if one.transition is Transition.OPEN:
+            await lanes.note_hold(tx, id, BREAKER_OPEN)
+        elif one.transition is Transition.CLOSE:
+            await lanes.note_end(tx, id, [BREAKER_OPEN])
+        elif one.busy_until is not None:
+            await lanes.note_hold(tx, id, RECEIVER_BUSY, one.busy_until)
 
 
 def _tell(tx: Tx, target: Target, breaker: Breaker, transition: Transition, now: datetime) -> None:

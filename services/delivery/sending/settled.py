@@ -41,7 +41,8 @@ def publish(tx: Tx, settled: Iterable[Settled]) -> None:
             create_time=stamp(end.create_time),
             settle_time=stamp(end.settle_time),
         )
-        tx.publish(event, id=derive(id, "settled"))
+        again = (str(end.round),) if end.round else ()
+        tx.publish(event, id=derive(id, "settled", *again))
 
 
 def target_name(channel: Channel, id: UUID) -> str:

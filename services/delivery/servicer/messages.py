@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,35 @@ from libs.api import filters
 from libs.api.paging import PageTokens
 from libs.api.wire import resource_id
 from libs.db import Database
-from libs.errors import not_found
+from libs.errors import AppError, not_found
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc
+from services.delivery.domain.model import DeliveryState
 from services.delivery.servicer.account import account
 from services.delivery.servicer.show import attempt_pb, message_pb
 from services.delivery.store import messages
 
 DEFAULT_PAGE = 50
+
+
+def _message_id(literal: str) -> UUID:
+    try:
+        return resource_id("messages", "msg", literal)
+    except AppError as error:
+        raise ValueError("a message, messages/msg_…") from error
+
+
+# A message's outcome is that of the delivery that went worst: failed, expired, cancelled, pending,
+# sent, delivered.
 _LIST_COLUMNS = {
     "event_type": filters.text("event_type"),
     "create_time": filters.moment("create_time"),
+    "name": filters.Column("id", _message_id, filters.EQUAL),
+    "outcome": filters.choice(
+        "(select d.state from deliveries d where d.message = messages.id"
+        " order by array_position(array[3, 4, 5, 1, 6, 2], d.state::int) limit 1)",
+        {f"DELIVERY_STATE_{state.name}": int(state) for state in DeliveryState},
+    ),
 }
 
 
@@ -50,10 +69,14 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
             default=DEFAULT_PAGE,
             question=(str(who), request.filter),
         )
-        where = filters.parse(request.filter, _LIST_COLUMNS, first=4)
-        before = UUID(str(page.cursor[0])) if page.cursor else None
+        where = filters.parse(request.filter, _LIST_COLUMNS, first=5)
+        before = None
+        if page.cursor:
+            before = (datetime.fromisoformat(str(page.cursor[0])), UUID(str(page.cursor[1])))
         found = await messages.list_page(self._db, who, where, before, page.size + 1)
-        shown, token = self._page_tokens.cut(page, found, lambda last: [str(last.id)])
+        shown, token = self._page_tokens.cut(
+            page, found, lambda last: [last.create_time.isoformat(), str(last.id)]
+        )
         deliveries = await messages.deliveries(self._db, [message.id for message in shown])
         return pb.ListMessagesResponse(
             messages=[message_pb(message, deliveries[message.id]) for message in shown],

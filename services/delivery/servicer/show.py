@@ -52,7 +52,7 @@ def message_pb(message: Message, deliveries: Sequence[Delivery]) -> pb.Message:
         payload=message.payload.decode(),
         create_time=stamp(message.create_time),
         deliver_by=stamp(message.deliver_by),
-        deliveries=[_delivery_pb(delivery) for delivery in deliveries],
+        deliveries=[delivery_pb(delivery) for delivery in deliveries],
     )
 
 
@@ -74,7 +74,8 @@ def attempt_pb(attempt: Attempt) -> pb.Attempt:
     )
 
 
-def _delivery_pb(delivery: Delivery) -> pb.Delivery:
+def delivery_pb(delivery: Delivery) -> pb.Delivery:
+    """How a message does at one target."""
     message = resource_name("messages", "msg", delivery.message)
     return pb.Delivery(
         name=delivery_name(message, delivery_id(delivery.message, delivery.endpoint)),

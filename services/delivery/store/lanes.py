@@ -114,6 +114,27 @@ async def free(tx: Tx, endpoints: Collection[UUID], reason: str) -> None:
         await tx.execute(_FREE, list(endpoints), reason)
 
 
+async def note_hold(tx: Tx, endpoint: UUID, reason: str, until: datetime | None = None) -> None:
+    """Keeps on record that a lane is held from now on."""
+    await tx.execute(
+        "insert into lane_holds (endpoint, start_time, end_time, reason)"
+        " values ($1, now(), $2, $3)",
+        endpoint,
+        until,
+        reason,
+    )
+
+
+async def note_end(tx: Tx, endpoint: UUID, reasons: Collection[str]) -> None:
+    """Keeps on record that it is held no more."""
+    await tx.execute(
+        "update lane_holds set end_time = now()"
+        " where endpoint = $1 and end_time is null and reason = any($2::text[])",
+        endpoint,
+        list(reasons),
+    )
+
+
 async def seconds_to_next(reader: Reader, full: Collection[UUID]) -> float | None:
     """Seconds until the next lane is due, less those in `full`; None where none will be."""
     row = await reader.fetchrow(

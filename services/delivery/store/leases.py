@@ -57,7 +57,8 @@ with picked as (
 update deliveries d set worker = $3, lease = $4
 from picked p join messages m on m.id = p.message
 where d.message = p.message and d.endpoint = p.endpoint
-returning d.endpoint, d.attempt_count, m.id, m.account, m.event_type, m.payload, m.create_time,
+returning d.endpoint, d.attempt_count - coalesce(d.attempts_before, 0) as made, m.id, m.account,
+    m.event_type, m.payload, m.create_time,
     m.deliver_by, m.trace_parent
 """
 
@@ -166,7 +167,7 @@ async def claim(
             _message(row),
             targets[row["endpoint"]],
             lease.token,
-            attempt=row["attempt_count"] + 1,
+            attempt=row["made"] + 1,
             probe=row["endpoint"] in probing,
         )
         for row in rows

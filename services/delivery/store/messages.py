@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,16 @@ async def insert(tx: Tx, messages: Sequence[Message]) -> set[UUID]:
         [m.deliver_by for m in messages],
         [m.trace_parent for m in messages],
     )
+    if keyed := [m for m in messages if m.coalesce_key or m.keeps_order_key]:
+        await tx.execute(
+            "update messages m set order_key = nullif(a.order_key, ''),"
+            " coalesce_key = nullif(a.coalesce_key, '')"
+            " from unnest($1::uuid[], $2::text[], $3::text[]) as a(id, order_key, coalesce_key)"
+            " where m.id = a.id and m.order_key is null and m.coalesce_key is null",
+            [m.id for m in keyed],
+            [m.order_key if m.keeps_order_key else "" for m in keyed],
+            [m.coalesce_key for m in keyed],
+        )
     return {row["id"] for row in rows}
 
 
@@ -52,15 +63,44 @@ async def get(reader: Reader, account: UUID, id: UUID) -> Message | None:
     return Message(**row) if row else None
 
 
-async def list_page(
-    reader: Reader, account: UUID, where: Where, before: UUID | None, limit: int
-) -> list[Message]:
-    """At most `limit` messages, newest first, older than `before`. `where` counts from $4."""
+async def by_id(reader: Reader, ids: Sequence[UUID]) -> dict[UUID, Message]:
+    """These messages, as far as they are there, with what is stored of their keys."""
     rows = await reader.fetch(
-        f"select {_COLUMNS} from messages where account = $1 and ($2::uuid is null or id < $2)"
-        f" and {where.sql} order by id desc limit $3",
+        f"select {_COLUMNS}, coalesce(order_key, '') as order_key,"
+        " coalesce(coalesce_key, '') as coalesce_key from messages where id = any($1::uuid[])",
+        list(ids),
+    )
+    return {row["id"]: Message(**row) for row in rows}
+
+
+async def delivered_to(reader: Reader, endpoint: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these messages that have a delivery to this endpoint, however it stands."""
+    rows = await reader.fetch(
+        "select message from deliveries where endpoint = $1 and message = any($2::uuid[])",
+        endpoint,
+        list(ids),
+    )
+    return {row["message"] for row in rows}
+
+
+async def list_page(
+    reader: Reader,
+    account: UUID,
+    where: Where,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Message]:
+    """At most `limit` messages, newest first, older than `before`, which is a time and an id.
+    `where` counts from $5. Ids do not say when a message was made: an alert's have the alert's
+    time."""
+    time, id = before or (None, None)
+    rows = await reader.fetch(
+        f"select {_COLUMNS} from messages where account = $1"
+        " and ($2::timestamptz is null or (create_time, id) < ($2, $3))"
+        f" and {where.sql} order by create_time desc, id desc limit $4",
         account,
-        before,
+        time,
+        id,
         limit,
         *where.params,
     )

@@ -44,7 +44,7 @@ with o as (
     where d.message = o.message and d.endpoint = o.endpoint
         and not exists (select from attempts a where a.message = o.message and a.id = o.id)
     returning o.id, d.attempt_count, d.state, d.settle_time,
-        old.state = 1 and d.state <> 1 as settled
+        old.state = 1 and d.state <> 1 as settled, d.round
 ), kept as (
     insert into attempts (message, id, endpoint, number, start_time, duration, http_status, code,
         response_body, remote_address)
@@ -52,7 +52,7 @@ with o as (
         o.code, o.response_body, o.remote_address
     from changed c join o on o.id = c.id
 )
-select id, attempt_count, state, settle_time, settled from changed
+select id, attempt_count, state, settle_time, settled, round from changed
 """
 
 
@@ -119,5 +119,6 @@ def _settled(attempted: Attempted, row: Any) -> Settled:
         attempt_count=row["attempt_count"],
         create_time=message.create_time,
         settle_time=row["settle_time"],
+        round=row["round"] or 0,
         channel=attempted.delivery.target.channel,
     )

@@ -11,24 +11,24 @@ from services.delivery.domain.outcome import DELIVER_BY_PASSED, ENDPOINT_DELETED
 from services.delivery.store import lanes, order
 
 # `picked` names the deliveries; the rest is the same for every end.
-_SETTLE = """
+SETTLE = """
 with picked as ({picked})
 update deliveries d set state = $2, reason = $3, due = null, worker = null, lease = null,
     settle_time = now()
 from picked p join messages m on m.id = p.message
 where d.message = p.message and d.endpoint = p.endpoint
 returning d.message, d.endpoint, d.attempt_count, d.settle_time, m.account, m.event_type,
-    m.create_time,
+    m.create_time, coalesce(d.round, 0) as round,
     exists (select from email_addresses a where a.id = d.endpoint) or exists
         (select from email_sends s where s.message = d.message and s.endpoint = d.endpoint) as email
 """
 
-_EXPIRED = _SETTLE.format(
+_EXPIRED = SETTLE.format(
     picked="select message, endpoint from deliveries where state = 1 and worker is null"
     " and deliver_by <= now() and (order_key is null or endpoint = any($4))"
     " limit $1 for update skip locked"
 )
-_REMOVED = _SETTLE.format(
+_REMOVED = SETTLE.format(
     picked="select message, endpoint from deliveries where state = 1 and worker is null"
     " and endpoint = $4 limit $1 for update"
 )
@@ -45,13 +45,13 @@ async def expire(tx: Tx, limit: int) -> list[Settled]:
     rows = await tx.fetch(_EXPIRED, limit, DeliveryState.EXPIRED, DELIVER_BY_PASSED, locked)
     if locked:
         await order.promote(tx, [(row["message"], row["endpoint"]) for row in rows])
-    return [_settled(row, DeliveryState.EXPIRED, DELIVER_BY_PASSED) for row in rows]
+    return [settled(row, DeliveryState.EXPIRED, DELIVER_BY_PASSED) for row in rows]
 
 
 async def cancel_removed(tx: Tx, endpoint: UUID, limit: int) -> list[Settled]:
     """Calls off at most `limit` waiting deliveries of a removed endpoint."""
     rows = await tx.fetch(_REMOVED, limit, DeliveryState.CANCELLED, ENDPOINT_DELETED, endpoint)
-    return [_settled(row, DeliveryState.CANCELLED, ENDPOINT_DELETED) for row in rows]
+    return [settled(row, DeliveryState.CANCELLED, ENDPOINT_DELETED) for row in rows]
 
 
 async def next_removal(tx: Tx) -> UUID | None:
@@ -64,11 +64,13 @@ async def next_removal(tx: Tx) -> UUID | None:
 
 async def forget_removal(tx: Tx, endpoint: UUID) -> None:
     """Nothing of a removed endpoint is left. A failure recorded late may have made a breaker."""
+    await tx.execute("delete from lane_holds where endpoint = $1", endpoint)
     await tx.execute("delete from breakers where endpoint = $1", endpoint)
     await tx.execute("delete from removals where endpoint = $1", endpoint)
 
 
-def _settled(row: Any, state: DeliveryState, reason: str) -> Settled:
+def settled(row: Any, state: DeliveryState, reason: str) -> Settled:
+    """What a row of SETTLE says."""
     return Settled(
         message=row["message"],
         endpoint=row["endpoint"],
@@ -81,4 +83,5 @@ def _settled(row: Any, state: DeliveryState, reason: str) -> Settled:
         create_time=row["create_time"],
         settle_time=row["settle_time"],
         channel=Channel.EMAIL if row["email"] else Channel.WEBHOOK,
+        round=row["round"],
     )
