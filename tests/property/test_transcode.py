@@ -106,11 +106,16 @@ def put(message, field, drawn):
                 target[key] = value
     elif field.is_repeated:
         for entry in drawn:
-            target.add().CopyFrom(entry) if field.message_type else target.append(entry)
+            fill(target.add(), entry) if field.message_type else target.append(entry)
     elif field.message_type is None:
         setattr(message, field.name, drawn)
-    elif isinstance(drawn, dict):
+    else:
         target.SetInParent()
+        fill(target, drawn)
+
+
+def fill(target, drawn):
+    if isinstance(drawn, dict):
         for name, value in drawn.items():
             setattr(target, name, value)
     else:
@@ -126,12 +131,18 @@ def oracle(message):
     return with_nulls(message, text)
 
 
+def is_ours(field):
+    """Whether there are messages of our own in it; the maps of the contracts have none."""
+    kind = field.message_type
+    return kind and not kind.full_name.startswith("google.") and not is_map(field)
+
+
 def with_nulls(message, shown):
     for field in message.DESCRIPTOR.fields:
         name = field.json_name
         if field.has_presence and not in_oneof(field) and not message.HasField(field.name):
             shown[name] = None
-        elif field.message_type and not field.message_type.full_name.startswith("google."):
+        elif is_ours(field):
             if field.is_repeated:
                 for entry, inner in zip(getattr(message, field.name), shown[name], strict=True):
                     with_nulls(entry, inner)
@@ -151,7 +162,7 @@ def without_output_only(message):
     for field in message.DESCRIPTOR.fields:
         if OUTPUT_ONLY in behaviors(field):
             message.ClearField(field.name)
-        elif field.message_type and not field.message_type.full_name.startswith("google."):
+        elif is_ours(field):
             children = getattr(message, field.name) if field.is_repeated else ()
             for child in children:
                 without_output_only(child)
@@ -223,7 +234,7 @@ def given_fields(descriptor, data):
     for name, value in data.items():
         field = next(f for f in descriptor.fields if name in (f.name, f.json_name))
         if OUTPUT_ONLY not in behaviors(field):
-            inner = field.message_type
+            inner = None if is_map(field) else field.message_type
             if inner and isinstance(value, dict):
                 value = given_fields(inner, value)
             elif inner and isinstance(value, list):

@@ -33,6 +33,10 @@ class Nobody(Owner):
 @pytest.fixture
 async def log(empty_database: str) -> AsyncIterator[PostgresLog]:
     made = PostgresLog(empty_database, catalog("segments", 1), TIMING)
+    await made.database(())
+    assert made._task is not None
+    # Its own upkeep would now and then have the lock when a test's comes.
+    made._task.cancel()
     yield made
     await made.close()
 
