@@ -19,6 +19,7 @@ from gateway.http.backends import Backend, Backends, GrpcBackend, LocalBackend
 from gateway.http.body import BodyReader
 from gateway.http.cache import ReadCache
 from gateway.http.calls import Calls
+from gateway.http.coalesce import Coalescing
 from gateway.http.gate import Gate
 from gateway.http.invalidation import Invalidation
 from gateway.http.observe import observe
@@ -95,12 +96,15 @@ def _backends(
     rt: Runtime, config: Config, accounts: Accounts, repeats: Repeats, auth: TokenAuthenticator
 ) -> Mapping[str, Backend]:
     tokens = TokenServicer(accounts, repeats, rt.page_tokens(), rt.minter, rt.clock)
+    contract = descriptors.load()
+    delivery = GrpcBackend(rt.plain_channel(config.delivery_target))
     found: dict[str, Backend] = {
         "pq.accounts.v1.TokenService": LocalBackend(tokens),
         "pq.market.v1": GrpcBackend(rt.plain_channel(config.market_target)),
         "pq.alerts.v1": GrpcBackend(rt.plain_channel(config.alerts_target)),
-        "pq.delivery.v1": GrpcBackend(rt.plain_channel(config.delivery_target)),
+        "pq.delivery.v1": delivery,
+        "pq.delivery.v1.SendingService": Coalescing(delivery, contract.rpcs),
     }
-    exports = Exports(descriptors.load(), found, rt.tokens)
+    exports = Exports(contract, found, rt.tokens)
     servicer = AccountServicer(accounts, repeats, exports, auth.forget)
     return {**found, "pq.accounts.v1.AccountService": LocalBackend(servicer)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +71,10 @@ class SendingServicer(operations_pb2_grpc.SendingServiceServicer):
         """Makes messages; each has a result of its own."""
         if not 1 <= len(request.requests) <= MAX_BATCH:
             raise invalid("requests", f"expected 1 to {MAX_BATCH}; got {len(request.requests)}")
-        asked = [_try(_asked, one) for one in request.requests]
+        asked = [
+            _try(one, f"{request.request_id}#{at}" if request.request_id else "")
+            for at, one in enumerate(request.requests)
+        ]
         made = iter(
             await self._messages.create([one for one in asked if isinstance(one, NewMessage)])
         )
@@ -190,7 +192,7 @@ class SendingServicer(operations_pb2_grpc.SendingServiceServicer):
         return answer.response
 
 
-def _asked(request: pb.CreateMessageRequest) -> NewMessage:
+def _asked(request: pb.CreateMessageRequest, id: str = "") -> NewMessage:
     asked = request.message
     if not request.HasField("message"):
         raise invalid("message", "expected a message", "required")
@@ -201,15 +203,13 @@ def _asked(request: pb.CreateMessageRequest) -> NewMessage:
         deliver_by=moment(asked.deliver_by) if asked.HasField("deliver_by") else None,
         order_key=asked.ordering_key,
         coalesce_key=asked.coalesce_key,
-        request_id=request.request_id,
+        request_id=request.request_id or id,
     )
 
 
-def _try(
-    read: Callable[[pb.CreateMessageRequest], NewMessage], request: pb.CreateMessageRequest
-) -> NewMessage | AppError:
+def _try(request: pb.CreateMessageRequest, id: str) -> NewMessage | AppError:
     try:
-        return read(request)
+        return _asked(request, id)
     except AppError as error:
         return error
 

@@ -36,7 +36,7 @@ def operation_pb(operation: Operation) -> pb.DeliveryOperation:
 def fault_pb(error: AppError) -> pb.MessageFault:
     """Why one request of a batch was refused."""
     return pb.MessageFault(
-        code=error.kind.grpc.name,
+        kind=error.kind.name,
         reason=error.reason,
         message=error.message,
         fields=[

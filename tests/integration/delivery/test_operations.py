@@ -150,18 +150,20 @@ async def test_of_a_batch_each_has_its_own_result(world, receiver, account, send
         pb.CreateMessageRequest(),
         create("[5]"),
     ]
-    answer = await sending.BatchCreateMessages(pb.BatchCreateMessagesRequest(requests=asked))
+    batch = pb.BatchCreateMessagesRequest(requests=asked, request_id="batch")
+    answer = await sending.BatchCreateMessages(batch)
+    assert await sending.BatchCreateMessages(batch) == answer
     faults = [
-        (one.fault.code, [field.field for field in one.fault.fields]) for one in answer.results
+        (one.fault.kind, [field.field for field in one.fault.fields]) for one in answer.results
     ]
-    bad = "INVALID_ARGUMENT"
+    bad = "INVALID"
     assert faults == [
         ("", []),
         (bad, ["message.payload"]),
         (bad, ["message.event_type"]),
         ("", []),
         (bad, ["message.coalesce_key"]),
-        ("PERMISSION_DENIED", []),
+        ("FORBIDDEN", []),
         (bad, ["message"]),
         ("", []),
     ]
