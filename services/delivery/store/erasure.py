@@ -1,7 +1,8 @@
 """An account's rows go, a bounded number at a time.
 
 What stays: that a mailbox is not to be written to, and when confirmations were asked for it. Both
-are about the mailbox, whoever has it, and protect it from the next account.
+are about the mailbox, whoever has it, and protect it from the next account. E-mails under way in a
+batch with those of others stay until it is answered or too old.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _DELIVERIES = (
     " delete from deliveries d using gone g where d.message = g.message and d.endpoint = g.endpoint"
 )
 # Told of by message. An outcome of a delivery that is gone is not recorded.
-_ABOUT_MESSAGES = ("attempts", "email_sends", "email_events")
+_ABOUT_MESSAGES = ("attempts", "email_sends", "email_batch_sends", "email_events")
+_ABOUT_TARGETS = ("breakers", "removals", "lane_holds")
 
 
 async def delete_targets(tx: Tx, account: UUID, limit: int) -> bool:

@@ -13,7 +13,7 @@ from tests.integration.delivery.receiver import Receiver, answer, held
 from tests.integration.delivery.world import open_world
 
 # Tables that tell of what has been, or of mailboxes, whoever has them.
-OTHERS = {"event_outbox"}
+OTHERS = {"event_outbox", "email_confirmations"}
 NAMES = ("id", "account", "endpoint", "message")
 
 
@@ -68,6 +68,21 @@ async def add_address(world, account):
         world.ids.uuid(),
         account,
     )
+
+
+async def test_every_table_that_names_an_account_a_target_or_a_message_is_thought_of(world):
+    """A new table: say in the store what becomes of it, and here that you did."""
+    rows = await world.db.fetch(
+        "select distinct table_name from information_schema.columns where table_schema = 'public'"
+        " and data_type = 'uuid' and column_name = any($1)",
+        ["account", "endpoint", "message"],
+    )
+    assert {row["table_name"] for row in rows} == {
+        *("endpoints", "endpoint_secrets", "lanes", "breakers", "removals", "lane_holds"),
+        *("email_addresses", "delivery_operations"),
+        *("messages", "deliveries", "attempts", "email_sends", "email_batch_sends"),
+        *("email_events", "email_confirmations", "erasures"),
+    }
 
 
 async def test_no_row_of_an_erased_account_is_left_and_others_keep_theirs(world, monkeypatch):
