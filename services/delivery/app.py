@@ -33,6 +33,7 @@ from services.delivery.dns.reader import DnsReader
 from services.delivery.dns.suffixes import Suffixes
 from services.delivery.dns.survey import Survey
 from services.delivery.domain.addresses import AddressPolicy
+from services.delivery.domain.breaker import BreakerPolicy
 from services.delivery.domain.email_links import PURPOSE, Links
 from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
@@ -50,9 +51,11 @@ from services.delivery.handlers.erasure import erase
 from services.delivery.handlers.insight import Insight
 from services.delivery.handlers.messages import Messages
 from services.delivery.handlers.operations import Operations
+from services.delivery.handlers.retention import Retention
 from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.inbound.wiring import listen_for_bounces
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
+from services.delivery.sending.health import HealthPolicy
 from services.delivery.sending.intake import Intake
 from services.delivery.sending.worker import Pace, Worker
 from services.delivery.servicer.domains import DomainServicer
@@ -99,6 +102,8 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.background("outcomes", worker.recorder.run)
     sweeps = Sweeps(db, vault, config.lease_lifetime)
     rt.background("reseal", lambda: _reseal(sweeps), needs=db)
+    retention = Retention(db, timedelta(days=config.retention))
+    rt.periodic("retention", _PRUNE_PACE, retention.run)
     rt.periodic("sweeps", worker.pace.poll, lambda: _sweep(sweeps, worker))
 
     tell = TellOfAlerts(vault, worker, rt.clock)
@@ -201,7 +206,23 @@ def _worker(
         Limits(slots=config.slots, credit=config.credit),
     )
     pace = Pace(lifetime=config.lease_lifetime, beat=config.lease_lifetime / 5)
-    return Worker(db, vault, dispatcher, rt.clock, rt.ids, pace)
+    return Worker(db, vault, dispatcher, rt.clock, rt.ids, pace, _health(config))
+
+
+def _health(config: Config) -> HealthPolicy:
+    days = timedelta(days=config.disable_after)
+    return HealthPolicy(
+        BreakerPolicy(
+            minimum=config.breaker_minimum,
+            share=config.breaker_share,
+            first=config.breaker_open,
+            longest=max(900.0, config.breaker_open),
+            probes=config.breaker_probes,
+        ),
+        disable_after=days,
+        warn_after=days * 0.6,
+        probe_lifetime=config.attempt_deadline + config.lease_lifetime,
+    )
 
 
 async def _sweep(sweeps: Sweeps, worker: Worker) -> None:

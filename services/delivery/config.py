@@ -40,6 +40,20 @@ def _interval(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError("expected more than 0 and at most 1")
+    return value
+
+
+def _days(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 3650:
+        raise ValueError("expected days, 1 to 3650")
+    return value
+
+
 def _number(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100_000:
@@ -88,6 +102,44 @@ class Config(ServiceConfig, EmailSettings, InboundSettings):
         10.0,
         help="seconds of silence after which a worker's deliveries pass to others",
         parse=_seconds,
+    )
+    breaker_minimum: int = field(
+        "PQ_DELIVERY_BREAKER_MINIMUM",
+        10,
+        help="answers of an endpoint within a minute before its breaker can open",
+        parse=_number,
+    )
+    breaker_share: float = field(
+        "PQ_DELIVERY_BREAKER_SHARE",
+        0.5,
+        help="the share of them that must have failed, more than 0 and at most 1",
+        parse=_share,
+    )
+    breaker_open: float = field(
+        "PQ_DELIVERY_BREAKER_OPEN",
+        30.0,
+        help="seconds that it is open for the first time; then twice as long each time, up to"
+        " 15 minutes",
+        parse=_seconds,
+    )
+    breaker_probes: int = field(
+        "PQ_DELIVERY_BREAKER_PROBES",
+        3,
+        help="attempts that a half-open breaker lets through at a time",
+        parse=_number,
+    )
+    disable_after: float = field(
+        "PQ_DELIVERY_DISABLE_AFTER",
+        5.0,
+        help="days of nothing but failure after which an endpoint is disabled; its owner is warned"
+        " after three fifths of them",
+        parse=_days,
+    )
+    retention: float = field(
+        "PQ_DELIVERY_RETENTION",
+        30.0,
+        help="days that messages are kept, and held for endpoints that are paused or disabled",
+        parse=_days,
     )
     slots: int = field("PQ_DELIVERY_SLOTS", 128, help="attempts under way at a time", parse=_number)
     credit: int = field(

@@ -1,7 +1,8 @@
 """One at a time: deliveries of a key to an endpoint that wants them in order.
 
 Only the first of a key that is not settled is due; those behind it are due at 'infinity' until it
-is their turn. Whoever adds or settles one holds its lane's lock, and so sees the others.
+is their turn: since their message was made, for so long have they been held. Whoever adds or
+settles one holds its lane's lock, and so sees the others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ with keys as (
     ) h
     where h.due = 'infinity'
 )
-update deliveries d set due = now() from heads h
+update deliveries d set due = least(now(), m.create_time) from heads h
+join messages m on m.id = h.message
 where d.message = h.message and d.endpoint = h.endpoint
 """
 
