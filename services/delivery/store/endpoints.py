@@ -84,7 +84,7 @@ async def set_state(tx: Tx, id: UUID, state: EndpointState, reason: str, now: da
         "with changed as (update endpoints set state = $2, state_reason = $3, state_time = $4,"
         " revision = revision + 1, update_time = $4 where id = $1 returning id),"
         " anew as (update breakers set failing_since = null, warned = false where endpoint = $1)"
-        " update lanes set open = $2 = 1 where endpoint in (select id from changed)",
+        " update lanes set open = $2 = 1::smallint where endpoint in (select id from changed)",
         id,
         state,
         reason,
@@ -98,7 +98,7 @@ async def set_verification(
     """Notes how a challenge went."""
     await tx.execute(
         "update endpoints set verification = $2, verification_reason = $3, revision = revision + 1,"
-        " update_time = $4, verify_time = case when $2 = 3 then $4 else verify_time end"
+        " update_time = $4, verify_time = case when $2 = 3::smallint then $4 else verify_time end"
         " where id = $1",
         id,
         verification,
