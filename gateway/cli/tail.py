@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.output import Output
 from libs.events.catalog import DLQ, Catalog
-from libs.events.log import Log, LogUnavailableError, OutOfRangeError, Reader, open_log
+from libs.events.engines import open_log
+from libs.events.log import Log, LogUnavailableError, OutOfRangeError, Reader
 from libs.events.record import Partition, Stored
 
 if TYPE_CHECKING:

@@ -9,12 +9,14 @@ from libs.events.batch import BatchHandler
 from libs.events.broadcast import Broadcast, Start
 from libs.events.catalog import Catalog, CatalogError, EventSpec, partition_for
 from libs.events.consumer import Consumer
+from libs.events.engines import open_log
 from libs.events.lanes import Options, PartitionStatus
-from libs.events.log import Log, LogError, LogUnavailableError, Timing, open_log
+from libs.events.log import Log, LogError, LogUnavailableError, Timing
 from libs.events.outbox import Outbox
 from libs.events.record import Partition, Received, Record
 from libs.events.relay import OutboxStatus, Relay
-from libs.events.store import MIGRATIONS, DeadLetter
+from libs.events.store import MIGRATIONS
+from libs.events.store_letters import DeadLetter
 from libs.events.verdict import Poison
 
 __all__ = [

@@ -24,7 +24,7 @@ from libs.events.lanes import Lane, Options, PartitionStatus
 from libs.events.letters import Letters
 from libs.events.log import Fetched, Log, LogError, Member, OutOfRangeError
 from libs.events.record import Partition
-from libs.events.store import DeadLetter
+from libs.events.store_letters import DeadLetter
 from libs.events.verdict import Poison, Verdict, describe, verdict
 from libs.ids import Ids
 from libs.obs import metrics

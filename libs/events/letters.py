@@ -8,13 +8,13 @@ from uuid import UUID
 from libs.clock import Clock
 from libs.db import Database, Tx
 from libs.errors import AppError, Kind, not_found
-from libs.events import store
+from libs.events import store, store_letters
 from libs.events.batch import Table, Work
 from libs.events.catalog import DLQ
 from libs.events.lanes import Options
 from libs.events.outbox import Outbox
 from libs.events.record import Record, Stored
-from libs.events.store import DeadLetter
+from libs.events.store_letters import DeadLetter
 from libs.ids import Ids, derive
 from libs.obs import metrics
 
@@ -48,17 +48,17 @@ class Letters:
             if not await store.claim(tx, key, [move], [stored.record.id], now):
                 return  # it was handled before
             since = now - self._options.dead_letter_window
-            count = await store.letters_since(tx, key, work.partition, since)
+            count = await store_letters.letters_since(tx, key, work.partition, since)
             if count >= self._options.dead_letter_limit:
                 raise LimitReachedError(f"{count} dead letters; the last: {error}")
-            await store.bury(tx, key, self._ids.uuid(), stored, error, now)
+            await store_letters.bury(tx, key, self._ids.uuid(), stored, error, now)
             await self._publish(tx, stored, error)
         metrics.DEAD_LETTERS.labels(self._consumer).inc()
 
     async def redrive(self, key: int, letter: UUID, table: Table) -> DeadLetter:
         """Handles it once more. Raises AppError, Poison, and what the handler raises."""
         async with self._db.transaction() as tx:
-            found = await store.open_letter(tx, key, letter)
+            found = await store_letters.open_letter(tx, key, letter)
             if found is None:
                 raise not_found(f"dead letter {letter}")
             if found.redrive_time is not None:
@@ -66,7 +66,7 @@ class Letters:
             await store.clear(tx, key, found.record.id)
             await table.handle(tx, [Stored(found.offset, found.record)])
             now = self._clock.now()
-            await store.redriven(tx, key, found, now)
+            await store_letters.redriven(tx, key, found, now)
         return replace(found, redrive_time=now)
 
     async def _publish(self, tx: Tx, stored: Stored, error: str) -> None:

@@ -17,7 +17,8 @@ from uuid import UUID, uuid4
 
 from libs.db import Database, Tx
 from libs.events.log import LogUnavailableError, Owner
-from libs.events.postgres import GROUP_CHANNEL, PostgresLog, PostgresReader, unavailable
+from libs.events.postgres_database import GROUP_CHANNEL, LogDatabase, unavailable
+from libs.events.postgres_reader import PostgresReader
 from libs.events.record import Partition
 
 log = logging.getLogger(__name__)
@@ -60,13 +61,13 @@ class PostgresMember(PostgresReader):
 
     def __init__(
         self,
-        owner: PostgresLog,
+        home: LogDatabase,
         db: Database,
         consumer: str,
         parts: Mapping[Partition, int],
         listener: Owner,
     ) -> None:
-        super().__init__(owner, db, parts)
+        super().__init__(home, db, parts)
         self._consumer = consumer
         self._listener = listener
         self._id: UUID = uuid4()
@@ -79,7 +80,7 @@ class PostgresMember(PostgresReader):
         """Registers the consumer, and takes a first share."""
         async with unavailable():
             await self._db.execute(_REGISTER, self._consumer, list(self._by_part))
-        self._log.listen(GROUP_CHANNEL, self._group_moved)
+        self._home.listen(GROUP_CHANNEL, self._group_moved)
         self._task = asyncio.create_task(self._beat())
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
@@ -94,7 +95,7 @@ class PostgresMember(PostgresReader):
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._log.unlisten(GROUP_CHANNEL, self._group_moved)
+        self._home.unlisten(GROUP_CHANNEL, self._group_moved)
         await super().close()
         await self._revoke(set(self._owned))
         with suppress(LogUnavailableError):
@@ -108,7 +109,7 @@ class PostgresMember(PostgresReader):
                 await self._tell(tx)
 
     async def _beat(self) -> None:
-        timing = self._log.timing
+        timing = self._home.timing
         while True:
             self._group_moved.clear()
             try:
@@ -153,7 +154,7 @@ class PostgresMember(PostgresReader):
     async def _census(self, tx: Tx) -> bool:
         """Beats, and buries the silent. Answers whether the group changed."""
         joined = await tx.fetchval(_BEAT, self._consumer, self._id)
-        expiry = timedelta(seconds=self._log.timing.expiry)
+        expiry = timedelta(seconds=self._home.timing.expiry)
         expired = await tx.execute(_EXPIRE, self._consumer, expiry)
         if expired != "DELETE 0":
             await tx.execute(_ORPHANS, self._consumer)

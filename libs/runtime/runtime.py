@@ -133,7 +133,7 @@ class Runtime:
     async def event_log(self) -> Log:
         """The event log; not reached yet. Raises ConfigError for an address it cannot be."""
         from libs.config import ConfigError
-        from libs.events.log import open_log
+        from libs.events.engines import open_log
 
         try:
             opened = open_log(self.config.event_log)

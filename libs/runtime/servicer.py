@@ -16,7 +16,7 @@ from pq.ops.v1 import ops_pb2_grpc
 if TYPE_CHECKING:
     from libs.events.consumer import Consumer
     from libs.events.lanes import PartitionStatus
-    from libs.events.store import DeadLetter
+    from libs.events.store_letters import DeadLetter
     from libs.runtime.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self, request: pb.ListDeadLettersRequest, _context: Any
     ) -> pb.ListDeadLettersResponse:
         """Lists messages that could not be handled, oldest first."""
-        from libs.events import store
+        from libs.events import store_letters
 
         tokens = self._rt.page_tokens()
         page = tokens.page(
@@ -66,7 +66,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         after = UUID(str(page.cursor[0])) if page.cursor else None
         found: list[DeadLetter] = []
         for database in self._rt.databases:
-            found += await store.letters(database, after=after, limit=page.size + 1)
+            found += await store_letters.letters(database, after=after, limit=page.size + 1)
         shown = found[: page.size]
         cursor = [str(shown[-1].id)] if len(found) > page.size else None
         return pb.ListDeadLettersResponse(
@@ -117,10 +117,10 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             status.partitions.extend(partition_pb(found) for found in await consumer.status())
 
     async def _letters(self, status: pb.ServiceStatus) -> None:
-        from libs.events import store
+        from libs.events import store_letters
 
         for database in self._rt.databases:
-            status.dead_letter_count += await store.waiting_letters(database)
+            status.dead_letter_count += await store_letters.waiting_letters(database)
 
 
 def partition_pb(found: PartitionStatus) -> pb.PartitionStatus:

@@ -136,7 +136,8 @@ async def _databases(product: Product) -> Check:
 
 async def _event_log(url: str) -> Check:
     from libs.events.catalog import Catalog
-    from libs.events.log import LogError, open_log
+    from libs.events.engines import open_log
+    from libs.events.log import LogError
 
     try:
         log = open_log(url, catalog=Catalog.load())

@@ -12,7 +12,7 @@ from libs.clock import SystemClock
 from libs.db import Tx
 from libs.errors import AppError, Kind, invalid
 from libs.events import Consumer, Outbox, Partition, Poison, Received
-from libs.events.store import letters, waiting_letters
+from libs.events.store_letters import letters, waiting_letters
 from libs.ids import Ids
 from pq.accounts.v1.accounts_events_pb2 import AccountChanged
 from tests.contract.events.world import (

@@ -15,7 +15,7 @@ from gateway.cli.product import Product
 from gateway.cli.tail import tail
 from libs.db.migrations import read
 from libs.events.catalog import Catalog, partition_for
-from libs.events.log import open_log
+from libs.events.engines import open_log
 from libs.events.record import Record
 from pq.accounts.v1 import accounts_events_pb2 as pb
 

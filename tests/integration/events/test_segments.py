@@ -33,10 +33,9 @@ class Nobody(Owner):
 @pytest.fixture
 async def log(empty_database: str) -> AsyncIterator[PostgresLog]:
     made = PostgresLog(empty_database, catalog("segments", 1), TIMING)
-    await made.database(())
-    assert made._task is not None
-    # Its own upkeep would now and then have the lock when a test's comes.
-    made._task.cancel()
+    await made.home.open(())
+    # It would now and then have the lock when a test's own comes.
+    await made.home.stop_upkeep()
     yield made
     await made.close()
 
@@ -45,7 +44,7 @@ async def fill(log: PostgresLog, ids: Ids, clock: FakeClock, segments: int) -> P
     """Two records in each of so many segments."""
     outbox = Outbox(log.catalog, "/pq/test", ids, clock)
     producer = await log.produce(uuid.uuid4())
-    db = await log.database(())
+    db = await log.home.open(())
     for number in range(segments):
         if number:
             await maintain(db, LONG, age=ZERO)
@@ -63,7 +62,7 @@ async def test_a_reader_goes_through_all_segments(
 ) -> None:
     """In the order of offsets, from anywhere."""
     partition = await fill(log, ids, clock, 3)
-    assert await segments(await log.database(())) == [1, 2, 3]
+    assert await segments(await log.home.open(())) == [1, 2, 3]
     reader = await log.read([partition.topic])
     for start in (0, 3):
         reader.seek(partition, start)
@@ -74,7 +73,7 @@ async def test_a_reader_goes_through_all_segments(
 
 async def test_an_empty_segment_is_not_closed(log: PostgresLog) -> None:
     """An idle log does not grow tables."""
-    db = await log.database(log.catalog.topics)
+    db = await log.home.open(log.catalog.topics)
     await maintain(db, LONG, age=ZERO)
     assert await segments(db) == [1]
 
@@ -84,7 +83,7 @@ async def test_old_segments_go_unless_a_registered_consumer_needs_them(
 ) -> None:
     """Its hint, not its silence, is what lets them go; or that it is forgotten."""
     partition = await fill(log, ids, clock, 4)
-    db = await log.database(())
+    db = await log.home.open(())
     member = await log.join("slow", [partition.topic], Nobody())
     await maintain(db, ZERO)
     assert await segments(db) == [1, 2, 3, 4]
@@ -107,7 +106,7 @@ async def test_a_reader_that_is_behind_what_was_dropped_is_told(
     partition = await fill(log, ids, clock, 2)
     reader = await log.read([partition.topic])
     reader.seek(partition, 1)
-    await maintain(await log.database(()), ZERO)
+    await maintain(await log.home.open(()), ZERO)
     with pytest.raises(OutOfRangeError, match="position 1 is gone; the log begins at 2"):
         await reader.poll(0)
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from libs.clock import SystemClock
-from libs.events.log import open_log
+from libs.events.engines import open_log
 from libs.events.record import Record
 from libs.testing.rpc import TestKeys
 from pq.market.v1.market_events_pb2 import SnapshotPublished
