@@ -10,14 +10,16 @@ import asyncio
 import logging
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from pyreqwest.client import Client
 from pyreqwest.exceptions import NetworkError, RequestError, RequestTimeoutError
+from pyreqwest.http import Url
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from libs.clock import Clock
-from libs.errors import AppError
+from libs.errors import AppError, Kind
 from libs.ids import encode
 from libs.obs.tracing import TRACEPARENT
 from services.delivery.channels.clients import Clients
@@ -59,7 +61,8 @@ class WebhookChannel:
         self._clients = clients
         self._clock = clock
         self._deadline = deadline
-        self._parse = lru_cache(maxsize=10_000)(lambda text: parse_url(text, policy))
+        self._policy = policy
+        self._parse = lru_cache(maxsize=10_000)(self._parsed)
 
     async def send(self, delivery: Leased) -> Exchange:
         """Makes one attempt. Whatever the receiver does is an Exchange, never an exception."""
@@ -121,6 +124,15 @@ class WebhookChannel:
                     response.get_header("retry-after"), self._clock.now()
                 ),
             )
+
+    def _parsed(self, text: str) -> WebhookUrl:
+        """Raises AppError, also where the HTTP client would read another host than was checked:
+        then it would not connect to the address that was."""
+        url = parse_url(text, self._policy)
+        host = f"[{url.address}]" if isinstance(url.address, IPv6Address) else url.host
+        if Url(url.text).host_str != host:
+            raise AppError(Kind.INVALID, outcome.URL_REFUSED, "the URL can be read in two ways")
+        return url
 
     def _headers(self, delivery: Leased) -> dict[str, str]:
         message = delivery.message

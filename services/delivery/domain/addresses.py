@@ -26,6 +26,7 @@ _REFUSED_V4 = {
     "10.0.0.0/8": "private",
     "100.64.0.0/10": "shared by a carrier",
     "127.0.0.0/8": "loopback",
+    "168.63.129.16/32": "a cloud's own service",  # Azure's, although the address is public
     "169.254.0.0/16": "link-local",
     "172.16.0.0/12": "private",
     "192.0.0.0/24": "reserved for protocols",
@@ -67,6 +68,8 @@ _TABLE: dict[int, list[tuple[Network, str]]] = {
 }
 # All that IANA has given out as global unicast so far.
 _GLOBAL_V6 = IPv6Network("2000::/3")
+# ISATAP (RFC 5214 §6.1) hides an IPv4 address behind any prefix; its interface ids begin so.
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,11 @@ class AddressPolicy:
         for network, why in _TABLE[address.version]:
             if address in network:
                 return why
-        if isinstance(address, IPv6Address) and address not in _GLOBAL_V6:
-            return "reserved"
+        if isinstance(address, IPv6Address):
+            if address not in _GLOBAL_V6:
+                return "reserved"
+            if int(address) >> 32 & 0xFFFF_FFFF in _ISATAP:
+                return "ISATAP"
         return None
 
 
