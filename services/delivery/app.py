@@ -89,7 +89,9 @@ async def build(rt: Runtime, config: Config) -> None:
     log = await rt.event_log()
     rt.relay(db, log)
 
-    channel = WebhookChannel(policy, resolver, Clients(), rt.clock, config.attempt_deadline)
+    channel = WebhookChannel(
+        policy, resolver, Clients(proxy=config.proxy or None), rt.clock, config.attempt_deadline
+    )
     links = Links(vault.derive(PURPOSE), config.public_url)
     renderer, providers = Renderer(), routes(config, db, rt.clock, rt.ids)
     email = EmailChannel(db, providers, renderer, links, sender(config), rt.clock, rt.ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -54,6 +55,12 @@ def _days(text: str) -> float:
     return value
 
 
+def _proxy(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#\s]+/?", text):
+        raise ValueError("expected http://host:port or https://host:port")
+    return text
+
+
 def _number(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100_000:
@@ -76,6 +83,13 @@ class Config(ServiceConfig, EmailSettings, InboundSettings):
         help="networks that webhooks may go to although they are not public,"
         " such as 127.0.0.0/8,::1/128",
         parse=_networks,
+    )
+    proxy: str = field(
+        "PQ_DELIVERY_PROXY",
+        "",
+        help="URL of an HTTP proxy that all webhooks go through, such as http://proxy.example:3128;"
+        " it must refuse private addresses itself",
+        parse=_proxy,
     )
     allow_http: bool = field(
         "PQ_DELIVERY_ALLOW_HTTP", False, help="whether endpoints may be http, for development"

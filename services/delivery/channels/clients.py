@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.proxy import ProxyBuilder
 
 from services.delivery.domain.addresses import Address
 from services.delivery.domain.urls import WebhookUrl
@@ -20,21 +21,27 @@ USER_AGENT = "pq-webhooks/1 (+https://pq.dev/docs/webhooks)"
 _IDLE = timedelta(seconds=4)
 _KEPT = 256
 
-_Key = tuple[str, str, int, Address]
+_Key = tuple[str, str, int, Address | None]
+_THE_PROXY: _Key = ("", "", 0, None)
 
 
 class Clients:
-    """Keeps the clients that were used last. `root` is one more certificate to trust, in PEM."""
+    """Keeps the clients that were used last. `root` is one more certificate to trust, in PEM.
+    `proxy` is the URL of one through which everything goes; it resolves names itself, so it has to
+    refuse what it must not connect to."""
 
-    def __init__(self, *, kept: int = _KEPT, root: bytes | None = None) -> None:
+    def __init__(
+        self, *, kept: int = _KEPT, root: bytes | None = None, proxy: str | None = None
+    ) -> None:
         self._kept = kept
         self._root = root
+        self.proxy = proxy
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="http-client")
         self._clients: OrderedDict[_Key, asyncio.Future[Client]] = OrderedDict()
 
-    async def client(self, url: WebhookUrl, address: Address) -> Client:
-        """The client that reaches `url` at `address`."""
-        key = (url.scheme, url.host, url.port, address)
+    async def client(self, url: WebhookUrl, address: Address | None) -> Client:
+        """The client that reaches `url` at `address`, or through the proxy."""
+        key = (url.scheme, url.host, url.port, address) if self.proxy is None else _THE_PROXY
         future = self._clients.get(key)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -57,11 +64,11 @@ class Clients:
         self._clients.clear()
         self._thread.shutdown(wait=False)
 
-    def _build(self, url: WebhookUrl, address: Address) -> Client:
+    def _build(self, url: WebhookUrl, address: Address | None) -> Client:
         builder = (
             ClientBuilder()
             .user_agent(USER_AGENT)
-            .no_proxy()
+            .no_proxy()  # none of the environment's
             .follow_redirects(enable=False)
             .referer(enable=False)
             .http1_only()
@@ -73,7 +80,9 @@ class Clients:
             .pool_idle_timeout(_IDLE)
             .min_tls_version("TLSv1.2")
         )
-        if url.address is None:
+        if self.proxy is not None:
+            builder = builder.proxy(ProxyBuilder.all(self.proxy))
+        elif url.address is None:
             builder = builder.resolve(url.host, str(address), url.port)
         if self._root is not None:
             builder = builder.add_root_certificate_pem(self._root)

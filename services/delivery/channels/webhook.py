@@ -1,7 +1,7 @@
 """One signed POST to somebody's server.
 
-Resolved once and pinned, no redirect, no proxy, TLS verified, one deadline over the whole exchange
-and a shorter one over the answer's body, of which the first KiB is kept.
+Resolved once and pinned, no redirect, no proxy but the operator's, TLS verified, one deadline over
+the whole exchange and a shorter one over the answer's body, of which the first KiB is kept.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class WebhookChannel:
             return Exchange(outcome.ADDRESS_REFUSED if refused else outcome.URL_REFUSED)
         begun = self._clock.monotonic()
         try:
-            address = url.address or await self._resolver.resolve(url.host, url.port)
+            address = url.address or await self._resolve(url)
             client = await self._clients.client(url, address)
             left = self._deadline - (self._clock.monotonic() - begun)
             return await self._exchange(client, left, delivery, url, address)
@@ -89,8 +89,22 @@ class WebhookChannel:
         await self._clients.close()
         self._resolver.close()
 
+    async def _resolve(self, url: WebhookUrl) -> Address | None:
+        """None where a proxy is to find it, for we cannot."""
+        try:
+            return await self._resolver.resolve(url.host, url.port)
+        except NameUnknownError:
+            if self._clients.proxy is None:
+                raise
+            return None
+
     async def _exchange(
-        self, client: Client, seconds: float, delivery: Leased, url: WebhookUrl, address: Address
+        self,
+        client: Client,
+        seconds: float,
+        delivery: Leased,
+        url: WebhookUrl,
+        address: Address | None,
     ) -> Exchange:
         request = (
             client.post(url.text)
@@ -100,7 +114,8 @@ class WebhookChannel:
             .streamed_read_buffer_limit(BODY_KEPT)
             .build_streamed()
         )
-        shown = str(address)
+        # Where a proxy connected to is not ours to know.
+        shown = str(address) if self._clients.proxy is None else ""
         try:
             return await self._answered(request, shown)
         except RequestTimeoutError:

@@ -128,6 +128,34 @@ async def test_proxies_of_the_environment_are_not_asked(world, receiver, account
     assert len(receiver.arrivals) == 1
 
 
+async def test_the_operators_proxy_is_asked_and_sees_names(world, receiver, account):
+    """It takes the requests in its form (RFC 9112 §3.2.2), whether we can resolve a name or not."""
+    urls = ["http://known.test:8080/a?b=c", "http://unknown.test:8080/d"]
+    for url in urls:
+        await world.endpoint(account, url)
+
+    def lookup(host, _port):
+        if host == "unknown.test":
+            raise OSError("no such name")
+        return ["127.0.0.1"]
+
+    sender = await world.sender(lookup=lookup, proxy=receiver.url().rstrip("/"))
+    await world.tell(sender, world.fired(account))
+    await world.settled(2)
+    assert sorted(arrival.path for arrival in receiver.arrivals) == urls
+    assert {row["remote_address"] for row in await world.attempts()} == {""}
+
+
+async def test_the_proxy_is_not_asked_for_what_is_refused(world, receiver, account):
+    await world.endpoint(account, "http://inside.test/")
+    sender = await world.sender(
+        lookup=lambda _host, _port: ["10.0.0.1"], proxy=receiver.url().rstrip("/")
+    )
+    await world.tell(sender, world.fired(account))
+    assert await code_of_first_attempt(world) == "address_refused"
+    assert receiver.arrivals == []
+
+
 async def test_connections_are_used_again(world, receiver, account):
     receiver.paths["/"] = behave.answer(200, b"thanks")
     await world.endpoint(account, receiver.url())

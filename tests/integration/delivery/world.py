@@ -112,12 +112,13 @@ class World:
         policy: UrlPolicy = POLICY,
         lookup: Callable[[str, int], Sequence[str]] = system_lookup,
         root: bytes | None = None,
+        proxy: str | None = None,
     ) -> Sender:
         """A worker that runs."""
         channel = WebhookChannel(
             policy,
             Resolver(policy.addresses, self.clock, lookup),
-            Clients(root=root),
+            Clients(root=root, proxy=proxy),
             self.clock,
             deadline,
         )
