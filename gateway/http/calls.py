@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from google.api.httpbody_pb2 import HttpBody
-from google.protobuf.message import Message
 
 from gateway.http import content
 from gateway.http.auth import NOBODY, Identity
 from gateway.http.backends import Backends, Context
 from gateway.http.body import BodyReader
 from gateway.http.cache import Entry, ReadCache
-from gateway.http.csv import Table
+from gateway.http.csv_lists import Call, CsvLists
 from gateway.http.exchange import Exchange, Headers, Reply, Wire
 from gateway.http.gate import Gate
-from gateway.transcode.descriptors import kind_of_message
 from gateway.transcode.raw import RawBody
 from gateway.transcode.transcoder import Operation
 from libs.errors import AppError, Kind
@@ -41,22 +38,7 @@ RAW_HEADERS: Headers = [
     ("content-security-policy", _POLICY),
     ("referrer-policy", "no-referrer"),
 ]
-CSV_HEADERS: Headers = [
-    ("content-type", "text/csv; charset=utf-8; header=present"),
-    ("cache-control", "no-store"),
-    ("vary", "accept, accept-encoding"),
-]
-CSV_PAGE = 1_000
 _Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A decoded request, ready to be sent."""
-
-    operation: Operation
-    request: Message
-    context: Context
 
 
 class Calls:
@@ -71,7 +53,7 @@ class Calls:
         self._cache = cache
         self._timeout = timeout
         self._reading: dict[_Key, asyncio.Future[Entry]] = {}
-        self._tables: dict[str, Table] = {}
+        self._lists = CsvLists()
 
     def hot(self, exchange: Exchange) -> Reply | None:
         """The answer to a public read without a token, from memory; None where there is none.
@@ -124,7 +106,7 @@ class Calls:
         ):
             call = await self._decode(exchange, wire, operation, path, identity)
             if form == content.CSV:
-                return await self._stream(call)
+                return await self._lists.reply(call, self._send)
             if operation.rpc.streams:
                 return await self._document_in_parts(call)
             if operation.rpc.public_read:
@@ -208,45 +190,6 @@ class Calls:
                 yield HttpBody.FromString(part).data
 
         return Reply(200, [("content-type", _kind(first)), *RAW_HEADERS], body())
-
-    async def _stream(self, call: Call) -> Reply:
-        """A List as CSV: the page asked for, or, where none was, all of them.
-
-        The first page is read before the answer begins, so that a refusal is still a problem.
-        """
-        request = call.request
-        whole = not (request.page_size or request.page_token)  # type: ignore[attr-defined] # a List
-        if whole:
-            request.page_size = CSV_PAGE  # type: ignore[attr-defined] # a List
-        page = call.operation.rpc.output.FromString(await self._send(call))
-        headers = list(CSV_HEADERS)
-        following = page.next_page_token  # type: ignore[attr-defined] # a List
-        if not whole and following:
-            headers.append(("pq-next-page-token", following))
-        return Reply(200, headers, self._pages(call, page, whole=whole))
-
-    async def _pages(self, call: Call, page: Message, *, whole: bool) -> AsyncIterator[bytes]:
-        item = call.operation.rpc.item_field
-        write = call.operation.write_item
-        assert item is not None
-        assert write is not None
-        table = self._table(call.operation)
-        yield table.header.encode()
-        while True:
-            yield table.rows(getattr(page, item.name), write)
-            token = page.next_page_token  # type: ignore[attr-defined] # a List
-            if not whole or not token:
-                return
-            call.request.page_token = token  # type: ignore[attr-defined] # a List
-            page = call.operation.rpc.output.FromString(await self._send(call))
-
-    def _table(self, operation: Operation) -> Table:
-        item = operation.rpc.item_field
-        assert item is not None
-        kind = kind_of_message(item)
-        if kind.full_name not in self._tables:
-            self._tables[kind.full_name] = Table(kind)
-        return self._tables[kind.full_name]
 
 
 def _serve(exchange: Exchange, entry: Entry) -> Reply:

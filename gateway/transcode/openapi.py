@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from google.api import resource_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from gateway.transcode import openapi_problems
 from gateway.transcode.descriptors import (
     OUTPUT_ONLY,
     REQUIRED,
@@ -17,75 +18,21 @@ from gateway.transcode.descriptors import (
     field_at,
     kind_of_message,
 )
+from gateway.transcode.openapi_problems import PROBLEM_SCHEMA, TEXT, references
 from gateway.transcode.raw import reader
 from gateway.transcode.routes import Route, RouteTable
 from gateway.transcode.schemas import Schema, Schemas
 
-PROBLEM = "application/problem+json"
-STATUSES = {
-    400: "The request is not valid; `violations` names each field at fault.",
-    401: "A token is needed, or this one is not valid.",
-    403: "This token may not do that.",
-    404: "It does not exist, or is not yours.",
-    406: "The answer has no form that the client takes.",
-    408: "The body did not arrive in time.",
-    409: "It changed meanwhile, exists already, or the same request is still under way.",
-    411: "The body came without its length.",
-    413: "The body, or the answer, is too large.",
-    415: "The body is not JSON.",
-    422: "The idempotency key was used for another request.",
-    429: "Too many requests; `Retry-After` says when to come again.",
-    431: "The headers are too large.",
-    499: "The call was cancelled.",
-    500: "Something went wrong here; the request id finds it in our logs.",
-    501: "The service behind this does not know the call.",
-    503: "A service behind this is away; try again.",
-    504: "It took too long.",
-}
-_ALWAYS = (400, 401, 406, 429, 431, 499, 500, 501, 503, 504)
-_BODY = (408, 411, 413, 415)
-_CHANGE = (409, 422)
 _MAX_DEPTH = 3
-
-_TEXT: Schema = {"type": "string"}
-PROBLEM_SCHEMA: Schema = {
-    "type": "object",
-    "description": "What went wrong (RFC 9457).",
-    "required": ["type", "title", "status", "detail", "instance", "reason", "requestId"],
-    "properties": {
-        "type": {"type": "string", "format": "uri", "description": "Names the sort of problem."},
-        "title": {**_TEXT, "description": "The status in words."},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {**_TEXT, "description": "What happened this time, for people."},
-        "instance": {"type": "string", "format": "uri", "description": "Names this occurrence."},
-        "reason": {**_TEXT, "description": "A stable word, for programs."},
-        "requestId": {**_TEXT, "description": "The X-Request-Id of the answer."},
-        "violations": {
-            "type": "array",
-            "description": "The fields at fault.",
-            "items": {
-                "type": "object",
-                "required": ["field", "description", "reason"],
-                "properties": {
-                    "field": {**_TEXT, "description": "Its path, as JSON names it."},
-                    "description": {**_TEXT, "description": "What was expected."},
-                    "reason": {**_TEXT, "description": "A stable word, for programs."},
-                },
-                "additionalProperties": False,
-            },
-        },
-    },
-    "additionalProperties": False,
-}
 # Of any type, whatever its sender makes.
 _RAW: Schema = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _HEADERS: Schema = {
-    "X-Request-Id": {"description": "Names this request in logs.", "schema": _TEXT},
-    "RateLimit": {"description": "What is left of the quota.", "schema": _TEXT},
-    "RateLimit-Policy": {"description": "The quota.", "schema": _TEXT},
-    "PQ-Next-Page-Token": {"description": "The next page, of a list as CSV.", "schema": _TEXT},
-    "ETag": {"description": "Names this form of the answer.", "schema": _TEXT},
-    "Retry-After": {"description": "Seconds until it is worth trying.", "schema": _TEXT},
+    "X-Request-Id": {"description": "Names this request in logs.", "schema": TEXT},
+    "RateLimit": {"description": "What is left of the quota.", "schema": TEXT},
+    "RateLimit-Policy": {"description": "The quota.", "schema": TEXT},
+    "PQ-Next-Page-Token": {"description": "The next page, of a list as CSV.", "schema": TEXT},
+    "ETag": {"description": "Names this form of the answer.", "schema": TEXT},
+    "Retry-After": {"description": "Seconds until it is worth trying.", "schema": TEXT},
 }
 _KEY: Schema = {
     "name": "Idempotency-Key",
@@ -122,7 +69,7 @@ def document(contract: Contract, table: RouteTable, version: str, description: s
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
             "headers": _HEADERS,
-            "responses": _problems(),
+            "responses": openapi_problems.responses(),
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -188,46 +135,13 @@ def _responses(schemas: Schemas, route: Route) -> Schema:
     if rpc.item_field is not None:
         shown.append("PQ-Next-Page-Token")
     responses: Schema = {
-        "200": {"description": "Done.", "headers": _references(shown), "content": content}
+        "200": {"description": "Done.", "headers": references(shown), "content": content}
     }
     if rpc.public_read:
-        responses["304"] = {"description": "The client has it.", "headers": _references(shown)}
-    for status in _statuses(route):
+        responses["304"] = {"description": "The client has it.", "headers": references(shown)}
+    for status in openapi_problems.statuses(route):
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
-
-
-def _problems() -> Schema:
-    """One response a status, which operations refer to."""
-    found = {}
-    for status, told in STATUSES.items():
-        headers = ["X-Request-Id", *(["Retry-After"] if status in (429, 503) else [])]
-        found[f"Problem{status}"] = {
-            "description": told,
-            "headers": _references(headers),
-            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-    return found
-
-
-def _statuses(route: Route) -> list[int]:
-    found = set(_ALWAYS)
-    # A public read names no owner, and yet a resource may not be there.
-    if route.template.variables or not route.rpc.public_read:
-        found.add(404)
-    if not route.rpc.rule.anonymous:
-        found.add(403)
-    if not route.rpc.rule.read_only:
-        found |= {403, 404, *_CHANGE}
-    if route.binding.body:
-        found |= set(_BODY)
-    else:
-        found |= {411, 413}
-    return sorted(found)
-
-
-def _references(names: list[str]) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _path_parameter(name: str) -> Schema:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.db.database import Connection
+from libs.db.transaction import Connection
 
 log = logging.getLogger(__name__)
 

@@ -10,47 +10,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
-    IllegalStateError,
-    InvalidProducerEpoch,
-    KafkaError,
-    OffsetOutOfRangeError,
-    ProducerFenced,
     TopicAlreadyExistsError,
     for_code,
 )
 
 from libs.events.catalog import Catalog
-from libs.events.cloudevents import to_headers
+from libs.events.kafka_faults import REQUEST_TIMEOUT, START_TIMEOUT, unavailable
+from libs.events.kafka_producer import KafkaProducer
+from libs.events.kafka_reader import KafkaMember, KafkaReader, native, new_consumer
 from libs.events.log import (
     RETENTION,
-    FencedError,
     LogUnavailableError,
     Member,
-    OutOfRangeError,
     Owner,
     PartitionCountError,
     Range,
     Reader,
     Timing,
 )
-from libs.events.record import Partition, Record
+from libs.events.record import Partition
 
 log = logging.getLogger(__name__)
 
-# One batch of one partition; a single record may be larger, see outbox.MAX_PAYLOAD.
-BATCH_BYTES = 900_000
-REQUEST_TIMEOUT = 15.0
-START_TIMEOUT = 30.0
 # How long a topic may take from its creation until it can be described.
 SETTLE = 10.0
 
@@ -82,16 +70,12 @@ class KafkaLog:
 
     async def join(self, consumer: str, topics: Collection[str], owner: Owner) -> Member:
         """See `Log.join`. Waits for the group's first assignment."""
-        from libs.events.kafka_reader import KafkaMember
-
         await self.ensure(topics)
         async with unavailable():
             return await KafkaMember.join(self.servers, self.timing, consumer, topics, owner)
 
     async def read(self, topics: Collection[str]) -> Reader:
         """See `Log.read`."""
-        from libs.events.kafka_reader import KafkaReader
-
         await self.ensure(topics)
         partitions = [p for topic in topics for p in self.catalog.partitions(topic)]
         async with unavailable():
@@ -99,8 +83,6 @@ class KafkaLog:
 
     async def ranges(self, topics: Collection[str]) -> Mapping[Partition, Range]:
         """See `Log.ranges`."""
-        from libs.events.kafka_reader import native, new_consumer
-
         await self.ensure(topics)
         partitions = [p for topic in topics for p in self.catalog.partitions(topic)]
         async with self._lock, unavailable():
@@ -189,93 +171,3 @@ class KafkaLog:
                     f"{topic} has {counts[topic]} partitions in the log,"
                     f" {self.catalog.topics[topic]} by contract"
                 )
-
-
-class KafkaProducer:
-    """See `libs.events.log.Producer`."""
-
-    def __init__(self, producer: Any) -> None:
-        self._producer = producer
-
-    @classmethod
-    async def open(cls, servers: Sequence[str], source: UUID) -> KafkaProducer:
-        """A producer under a new epoch of the source's transactional id."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=list(servers),
-            transactional_id=f"pq-relay-{source}",
-            acks="all",
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=int(REQUEST_TIMEOUT * 1000),
-        )
-        opened = cls(producer)
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                await producer.start()
-        except BaseException:
-            await opened.close()
-            raise
-        # The id has given us an epoch, which brokers check on every batch. Without it the producer
-        # is an idempotent one: no transactions, at a tenth of the latency. See docs/adr/0010.
-        producer._txn_manager.transactional_id = None  # noqa: SLF001
-        return opened
-
-    async def append(self, records: Sequence[Record]) -> None:
-        """See `Producer.append`.
-
-        One batch of a partition at a time: were the first to fail and the second to land, a key's
-        events would change places.
-        """
-        queues: dict[tuple[str, int], deque[Record]] = {}
-        for record in records:
-            queues.setdefault((record.topic, record.partition), deque()).append(record)
-        async with unavailable():
-            while queues:
-                sent = [
-                    await self._producer.send_batch(self._fill(queue), topic, partition=number)
-                    for (topic, number), queue in queues.items()
-                ]
-                for outcome in await asyncio.gather(*sent, return_exceptions=True):
-                    if isinstance(outcome, BaseException):
-                        raise outcome
-                queues = {at: queue for at, queue in queues.items() if queue}
-
-    async def close(self) -> None:
-        """See `Producer.close`. Sends nothing more."""
-        producer = self._producer
-        producer._message_accumulator.fail_all(KafkaError("dropped"))  # noqa: SLF001
-        # Requests under way end with their connections; stop() would wait for their answers.
-        await producer.client.close()
-        await producer.stop()
-
-    def _fill(self, queue: deque[Record]) -> Any:
-        """Moves as many records as one batch takes."""
-        batch = self._producer.create_batch()
-        while queue:
-            record = queue[0]
-            added = batch.append(
-                timestamp=int(record.time.timestamp() * 1000),
-                key=record.key.encode(),
-                value=record.payload,
-                headers=to_headers(record),
-            )
-            if added is None:
-                break
-            queue.popleft()
-        batch.close()
-        return batch
-
-
-@asynccontextmanager
-async def unavailable() -> AsyncIterator[None]:
-    """Puts Kafka's failures in the log's words."""
-    try:
-        yield
-    except (ProducerFenced, InvalidProducerEpoch) as error:
-        raise FencedError("a newer relay of this source is at work") from error
-    except OffsetOutOfRangeError as error:
-        ((where, position),) = error.args[0].items()
-        raise OutOfRangeError(
-            Partition(where.topic, where.partition), position, "is not in the log"
-        ) from error
-    except (KafkaError, IllegalStateError, OSError, TimeoutError) as error:
-        raise LogUnavailableError(f"{type(error).__name__}: {error}") from error

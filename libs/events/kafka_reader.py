@@ -18,7 +18,7 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from libs.events.cloudevents import MALFORMED, MalformedRecordError, from_headers
-from libs.events.kafka import REQUEST_TIMEOUT, START_TIMEOUT, unavailable
+from libs.events.kafka_faults import REQUEST_TIMEOUT, START_TIMEOUT, unavailable
 from libs.events.log import Fetched, Owner, Timing
 from libs.events.record import Partition, Record, Stored
 

@@ -12,7 +12,7 @@ import orjson
 from google.protobuf.message import Message
 
 from libs.clock import Clock
-from libs.db.database import Connection
+from libs.db.transaction import Connection
 from libs.errors import AppError, Kind
 from libs.events.catalog import Catalog, key_of, partition_for
 from libs.events.cloudevents import PREFIX, RESERVED

@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from libs.db import Database, is_transient
-from libs.db.database import Connection
+from libs.db.transaction import Connection
 from libs.events.log import Log, LogError, LogUnavailableError, Producer
 from libs.events.outbox import LOCK_CLASS, Outbox, record_of
 from libs.obs import metrics

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import asyncpg
 
 from libs.db import Database, MigrationError, OutboxWriter, is_transient, migrate
-from libs.db.database import Connection
+from libs.db.transaction import Connection
 from libs.runtime.parts import Part
 
 log = logging.getLogger(__name__)
