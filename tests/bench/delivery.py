@@ -232,7 +232,7 @@ async def _running(folder: Path) -> AsyncIterator[Bench]:
     try:
         await server.ready()
         await server.create_databases(["delivery", "log"])
-        environment = _environment(folder, server)
+        environment = service_environment(folder, server)
         with subprocess.Popen(  # noqa: ASYNC220 # nothing else runs yet
             [sys.executable, "-m", "services.delivery"],
             env=environment,
@@ -296,7 +296,8 @@ async def _until_ready(dsn: str) -> None:
             await asyncio.sleep(0.1)
 
 
-def _environment(folder: Path, server: EmbeddedPostgres) -> dict[str, str]:
+def service_environment(folder: Path, server: EmbeddedPostgres) -> dict[str, str]:
+    """What the service is started with."""
     generate("delivery", folder / "keys", folder / "public")
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     (folder / "ring").write_text(f"k1 {key}\n")

@@ -26,6 +26,9 @@ from services.delivery.store.vault import Vault
 log = logging.getLogger(__name__)
 
 _LANES_AT_ONCE = 100
+# Seconds between looks for the lane that is due first; claims begin there, past rows that are dead
+# and that somebody's snapshot keeps.
+_LOW_KEPT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Worker:
         self._draining = False
         self._wake = asyncio.Event()
         self._more_waits = False
+        self._low, self._low_until = lanes.EVER, 0.0
         self._suspects: set[UUID] = set()
         self._gate = Gate(policy)
         self.recorder = Recorder(db, Health(policy), self._recorded)
@@ -127,6 +131,9 @@ class Worker:
             self._wake.clear()
             wait = self.pace.poll
             try:
+                if self._clock.monotonic() >= self._low_until:
+                    self._low = await lanes.low_water(self._db)
+                    self._low_until = self._clock.monotonic() + _LOW_KEPT
                 while await self.claim_once():
                     pass
                 wait = await self._seconds_to_next()
@@ -149,7 +156,7 @@ class Worker:
         full = self._dispatcher.full()
         self._more_waits = bool(full)
         async with self._db.transaction() as tx:
-            ripe = await lanes.lock_ripe(tx, full, _LANES_AT_ONCE)
+            ripe = await lanes.lock_ripe(tx, full, _LANES_AT_ONCE, self._low)
             if not ripe:
                 return False
             admission = await self._gate.admit(tx, self._share(ripe, free))
@@ -226,7 +233,7 @@ class Worker:
             self.wake()
 
     async def _seconds_to_next(self) -> float:
-        wait = await lanes.seconds_to_next(self._db, self._dispatcher.full())
+        wait = await lanes.seconds_to_next(self._db, self._dispatcher.full(), self._low)
         if wait is None:
             return self.pace.poll
         # What is due but could not be taken is held by another worker, or waits for the sweep.

@@ -1,17 +1,17 @@
 """Lanes: which endpoint has something to send, and when.
 
 The one rule that keeps a wake-up from being lost: a lane's `due` is never later than its earliest
-waiting delivery, or the end of its hold where that is later. Who makes a delivery wait calls
-`ripen` first, which locks the lane until its transaction ends; who moves `due` later holds that
-lock, and looks in a statement of its own, whose snapshot has all that was committed before the lock
-was had. Lanes are locked in order of endpoint, and before any delivery.
+waiting delivery, or the end of its hold or its last look where those are later. Who makes a
+delivery wait calls `ripen` first, which locks the lane until its transaction ends; who moves `due`
+later holds that lock, and looks in a statement of its own, whose snapshot has all that was
+committed before the lock was had. Lanes are locked in order of endpoint, and before any delivery.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.db import Reader, Tx
@@ -22,27 +22,37 @@ with locked as (
     from lanes l join unnest($1::uuid[], $2::float8[]) as a(endpoint, delay) using (endpoint)
     order by l.endpoint for no key update of l
 )
-update lanes l set due = case when k.delay is null then l.due else
-    greatest(
+update lanes l set
+    due = case when k.delay is null then l.due else greatest(
         least(coalesce(l.due, 'infinity'), now() + make_interval(secs => k.delay)), l.hold_until
-    ) end
+    ) end,
+    low_due = case
+        when k.delay is null then l.low_due
+        when l.low_due is not null and not $3 then least(l.low_due, now())
+    end
 from locked k where l.endpoint = k.endpoint
 returning l.endpoint
 """
 
 _LOCK_RIPE = """
 select endpoint from lanes
-where open and due <= now() and endpoint <> all($1::uuid[])
+where open and due <= now() and due >= $3 and endpoint <> all($1::uuid[])
 order by due limit $2 for no key update skip locked
 """
 
 _TIGHTEN = """
-update lanes l set due = (
-    select greatest(d.due, l.hold_until) from deliveries d
-    where d.endpoint = l.endpoint and d.state = 1 and d.worker is null
-    order by d.due limit 1
+with earliest as materialized (
+    select l.endpoint, (
+        select d.due from deliveries d
+        where d.endpoint = l.endpoint and d.state = 1 and d.worker is null
+            and d.due >= coalesce(l.low_due, '-infinity')
+        order by d.due limit 1
+    ) as due
+    from lanes l where l.endpoint = any($1::uuid[])
 )
-where l.endpoint = any($1::uuid[])
+update lanes l set low_due = coalesce(e.due, now()),
+    due = case when e.due is not null then greatest(e.due, l.hold_until, now()) end
+from earliest e where l.endpoint = e.endpoint
 """
 
 _HOLD = """
@@ -58,6 +68,10 @@ update lanes l set hold_until = null, hold_reason = null,
 where l.endpoint = any($1::uuid[]) and l.hold_reason = $2
 """
 
+# No lane is due before this; sent as PostgreSQL's -infinity.
+EVER = datetime.min.replace(tzinfo=UTC)
+_LONGEST_TRANSACTION = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -67,14 +81,15 @@ class Hold:
     reason: str
 
 
-async def ripen(tx: Tx, delays: Mapping[UUID, float | None]) -> None:
+async def ripen(tx: Tx, delays: Mapping[UUID, float | None], *, given_back: bool = False) -> None:
     """Has each endpoint looked at within its delay, in seconds from now; None only locks its lane.
+    What begins to wait is due now or later, unless it is `given_back`.
 
     One without a lane has been deleted: what is about to wait for it is noted to be called off.
     """
     if not delays:
         return
-    rows = await tx.fetch(_RIPEN, list(delays), list(delays.values()))
+    rows = await tx.fetch(_RIPEN, list(delays), list(delays.values()), given_back)
     if gone := delays.keys() - {row["endpoint"] for row in rows}:
         await note_removed(tx, gone)
 
@@ -88,11 +103,22 @@ async def note_removed(tx: Tx, endpoints: Collection[UUID]) -> None:
     )
 
 
-async def lock_ripe(tx: Tx, full: Collection[UUID], limit: int) -> list[UUID]:
-    """Locks at most `limit` open lanes that are due, the longest due first, less those in `full`
-    and those that somebody else holds."""
-    rows = await tx.fetch(_LOCK_RIPE, list(full), limit)
+async def lock_ripe(tx: Tx, full: Collection[UUID], limit: int, low: datetime = EVER) -> list[UUID]:
+    """Locks at most `limit` open lanes that are due, those looked at longest ago first, less those
+    in `full` and those that somebody else holds. None is due before `low`."""
+    rows = await tx.fetch(_LOCK_RIPE, list(full), limit, low)
     return [row["endpoint"] for row in rows]
+
+
+async def low_water(reader: Reader) -> datetime:
+    """A time before which no open lane is due, and none will be: transactions are shorter than a
+    minute, and a lane becomes due at its transaction's time or later."""
+    low: datetime = await reader.fetchval(
+        "select coalesce((select due from lanes where open and due is not null"
+        " order by due limit 1), now())"
+    )
+    now: datetime = await reader.fetchval("select now()")
+    return min(low, now) - _LONGEST_TRANSACTION
 
 
 async def tighten(tx: Tx, endpoints: Collection[UUID]) -> None:
@@ -135,11 +161,15 @@ async def note_end(tx: Tx, endpoint: UUID, reasons: Collection[str]) -> None:
     )
 
 
-async def seconds_to_next(reader: Reader, full: Collection[UUID]) -> float | None:
-    """Seconds until the next lane is due, less those in `full`; None where none will be."""
+async def seconds_to_next(
+    reader: Reader, full: Collection[UUID], low: datetime = EVER
+) -> float | None:
+    """Seconds until the next lane is due, less those in `full`; None where none will be. None is
+    due before `low`."""
     row = await reader.fetchrow(
         "select extract(epoch from due - now())::float8 as wait from lanes"
-        " where open and due is not null and endpoint <> all($1::uuid[]) order by due limit 1",
+        " where open and due >= $2 and endpoint <> all($1::uuid[]) order by due limit 1",
         list(full),
+        low,
     )
     return row["wait"] if row else None

@@ -47,9 +47,11 @@ _TAKE = """
 with picked as (
     select d.message, d.endpoint
     from unnest($1::uuid[], $2::int[]) as a(endpoint, room)
+    join lanes l using (endpoint)
     cross join lateral (
         select message, endpoint from deliveries
         where endpoint = a.endpoint and state = 1 and worker is null and due <= now()
+            and due >= coalesce(l.low_due, '-infinity')
             and (deliver_by is null or deliver_by > now())
         order by due limit a.room for update skip locked
     ) d
@@ -178,7 +180,8 @@ async def release(tx: Tx, leased: Sequence[Leased]) -> None:
     """Gives back what was taken and not sent; it is due as before."""
     if not leased:
         return
-    await lanes.ripen(tx, dict.fromkeys((d.target.endpoint for d in leased), 0.0))
+    back = dict.fromkeys((d.target.endpoint for d in leased), 0.0)
+    await lanes.ripen(tx, back, given_back=True)
     await tx.execute(
         _RELEASE,
         [d.message.id for d in leased],
@@ -203,7 +206,7 @@ async def release_tokens(tx: Tx, worker: UUID, tokens: Collection[UUID]) -> None
     rows = await tx.fetch(
         f"select distinct endpoint from deliveries where {mine}", worker, list(tokens)
     )
-    await lanes.ripen(tx, dict.fromkeys((row["endpoint"] for row in rows), 0.0))
+    await lanes.ripen(tx, dict.fromkeys((row["endpoint"] for row in rows), 0.0), given_back=True)
     await tx.execute(
         f"update deliveries set worker = null, lease = null where {mine}", worker, list(tokens)
     )

@@ -30,10 +30,16 @@ with keys as (
 update deliveries d set due = least(now(), m.create_time) from heads h
 join messages m on m.id = h.message
 where d.message = h.message and d.endpoint = h.endpoint
+returning d.endpoint
 """
 
 
 async def promote(tx: Tx, pairs: Sequence[tuple[UUID, UUID]]) -> None:
     """Makes the first of each key due that these deliveries, as (message, endpoint), are of."""
     if pairs:
-        await tx.execute(_PROMOTE, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        rows = await tx.fetch(_PROMOTE, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        if rows:
+            await tx.execute(
+                "update lanes set low_due = null where endpoint = any($1::uuid[])",
+                list({row["endpoint"] for row in rows}),
+            )

@@ -48,7 +48,7 @@ async def retire(tx: Tx, workers: list[UUID]) -> int:
     rows = await tx.fetch(
         "select distinct endpoint from deliveries where worker = any($1)", workers
     )
-    await lanes.ripen(tx, dict.fromkeys((row["endpoint"] for row in rows), 0.0))
+    await lanes.ripen(tx, dict.fromkeys((row["endpoint"] for row in rows), 0.0), given_back=True)
     tag = await tx.execute(
         "update deliveries set worker = null, lease = null where worker = any($1)", workers
     )

@@ -11,6 +11,7 @@ from tests.integration.delivery.world import DELIVERED, EXPIRED, PENDING
 KEPT = timedelta(days=30)
 AGE = (
     "update deliveries set due = due - interval '{0}' where due < 'infinity'",
+    "update lanes set low_due = null where '{0}' <> ''",
     "update messages set create_time = create_time - interval '{0}'",
     "update deliveries set settle_time = settle_time - interval '{0}'",
 )

@@ -287,3 +287,43 @@ async def test_a_database_that_goes_away_delays_and_loses_nothing(world, receive
         event.message.removeprefix("messages/") for event in await world.events()
     }
     assert len(await world.events()) == 101
+
+
+async def test_what_waits_is_found_whatever_the_lane_knew_of_it(world, receiver, account):
+    """Lanes remember before when nothing is due. What is given back, and lanes that are older than
+    this memory, are found all the same."""
+    await world.endpoint(account, receiver.url())
+    sender = await world.sender(limits=Limits(capacity=0))
+    await world.tell(sender, *[world.fired(account) for _ in range(3)])
+    await world.db.execute("update lanes set low_due = null")
+    await world.db.execute("update deliveries set due = now() - interval '1 hour'")
+    await world.tell(sender, world.fired(account))
+    assert await world.db.fetchval("select low_due from lanes") is None
+    id = world.ids.uuid()
+    await workers.register(world.db, id, "test")
+    [endpoint] = [row["endpoint"] for row in await world.db.fetch("select endpoint from lanes")]
+
+    async def claim(room):
+        async with world.db.transaction() as tx:
+            await lanes.lock_ripe(tx, [], 10)
+            lease = Lease(id, world.ids.uuid())
+            return await leases.claim(tx, world.vault, lease, {endpoint: room})
+
+    held = await claim(3)
+    assert len(held) == 3
+    assert await world.db.fetchval("select low_due > now() - interval '1 minute' from lanes")
+    async with world.db.transaction() as tx:
+        await leases.release(tx, held)
+    assert len(await claim(10)) == 4
+
+
+async def test_a_lane_that_is_opened_is_due_from_then_on(world, receiver, account):
+    await world.endpoint(account, receiver.url())
+    sender = await world.sender(limits=Limits(capacity=0))
+    await world.db.execute("update lanes set open = false")
+    await world.tell(sender, world.fired(account))
+    await world.db.execute("update lanes set due = now() - interval '1 day'")
+    low = await lanes.low_water(world.db)
+    await world.db.execute("update lanes set open = true")
+    async with world.db.transaction() as tx:
+        assert len(await lanes.lock_ripe(tx, [], 10, low)) == 1
