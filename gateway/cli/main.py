@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     app.command()(prices.ingest)
     app.command()(webhooks.listen)
     app.command()(webhooks.demo)
+    app.add_typer(webhooks.app, name="webhook")
     app.add_typer(tokens.app, name="token")
     app.add_typer(domains.app, name="domains")
     app.command()(product.doctor)

@@ -1,4 +1,4 @@
-"""`pq listen` and `pq demo`."""
+"""`pq listen`, `pq demo` and `pq webhook`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ from gateway.cli.options import Gateway, Home, Json, Market, Token
 from gateway.cli.output import Output
 from gateway.cli.product import find
 from gateway.cli.run import run
+
+app = typer.Typer(
+    help="Receivers of webhooks.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@app.callback()
+def _webhook() -> None:
+    """Receivers of webhooks."""
 
 
 def listen(
@@ -123,5 +134,41 @@ def demo(
 
         product = find(home=home, gateway=gateway, token=token, targets={"market": market})
         return await show(output, product, timeout=timeout)
+
+    run(work, json=json)
+
+
+@app.command()
+def check(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The receiver.", show_default=False)],
+    secret: Annotated[
+        str,
+        typer.Option(
+            envvar="PQ_WEBHOOK_SECRET",
+            metavar="whsec_…",
+            help="The secret that it verifies with.",
+            show_default=False,
+        ),
+    ],
+    event_type: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="The type of what it is sent.")
+    ] = "alert.triggered",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CASE", help="Only this case; may be repeated.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a receiver: send it right and wrong deliveries, and say what it gets wrong.
+
+    The deliveries are made here and sent from here; pq need not run. A right receiver takes what
+    is signed with its secret, whatever is in it, and refuses all else. Exits with 6 where
+    something is wrong.
+    """
+
+    async def work(output: Output) -> Exit:
+        from gateway.cli.webhooks.check.command import check as play
+
+        return await play(output, url=url, secret=secret, event_type=event_type, only=only or [])
 
     run(work, json=json)

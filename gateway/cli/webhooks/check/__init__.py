@@ -1,0 +1,1 @@
+"""`pq webhook check`: plays right and wrong deliveries against somebody's receiver."""
