@@ -68,6 +68,7 @@ class Bench:
     postmaster: psutil.Process
     endpoints: Endpoints
     ids: Ids
+    environment: dict[str, str]
 
     async def accounts(self, count: int, url: str) -> list[UUID]:
         """So many accounts with an endpoint each."""
@@ -130,7 +131,7 @@ class Bench:
 
 async def run(scale: int) -> list[Row]:
     """The family's rows."""
-    with tempfile.TemporaryDirectory() as folder, _sink() as port:
+    with tempfile.TemporaryDirectory() as folder, sink() as port:
         async with _running(Path(folder)) as bench:
             url = f"http://127.0.0.1:{port}/hook"
             bare = await _bare(url, 10_000)
@@ -141,6 +142,7 @@ async def run(scale: int) -> list[Row]:
             single = await bench.send(await bench.accounts(1, url), count)
             latencies = await _singles(bench)
             memory = bench.service.memory_info().rss / 1e6
+            both = await _with_another(bench, many, count)
     quoted = "measured earlier on the same size of machine: Outpost 1.2.0"
     return [
         Row(
@@ -152,6 +154,15 @@ async def run(scale: int) -> list[Row]:
             rival="bare POSTs, same client and sink",
             rival_value=bare,
             note=f"{ENDPOINTS} endpoints",
+        ),
+        Row(
+            "delivery.two_processes",
+            scale,
+            both,
+            "1/s",
+            rival="one process, same run",
+            rival_value=spread.rate,
+            note="sharing one database and these cores",
         ),
         Row("delivery.webhooks_one_endpoint", scale, single.rate, "1/s", 2500),
         Row("delivery.cpu_service", scale, spread.service_cpu, "µs/webhook"),
@@ -168,6 +179,23 @@ async def run(scale: int) -> list[Row]:
         ),
         Row("delivery.single_p99", scale, latencies[-1 - len(latencies) // 100] * 1e3, "ms"),
     ]
+
+
+async def _with_another(bench: Bench, accounts: list[UUID], count: int) -> float:
+    """Webhooks a second with a second process beside the first."""
+    with subprocess.Popen(  # noqa: ASYNC220 # a start, not a wait
+        [sys.executable, "-m", "services.delivery"],
+        env=bench.environment,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            while await bench.db.fetchval("select count(*) from workers") < 2:  # noqa: ASYNC110 # another process does it
+                await asyncio.sleep(0.1)
+            await bench.send(accounts, 2000)  # partitions are shared out, plans made
+            return (await bench.send(accounts, count)).rate
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 async def _singles(bench: Bench) -> list[float]:
@@ -215,7 +243,8 @@ async def _bare(url: str, count: int) -> float:
 
 
 @contextmanager
-def _sink() -> Iterator[int]:
+def sink() -> Iterator[int]:
+    """The port of a receiver that answers 200, in a process of its own."""
     command = [sys.executable, "-m", "tests.bench._sink"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -272,6 +301,7 @@ async def _connected(
             psutil.Process(server.pid),
             endpoints,
             ids,
+            environment,
         )
     finally:
         await producer.close()
