@@ -20,10 +20,11 @@ from libs.errors import AppError, Kind
 from libs.events import store
 from libs.events.batch import BatchHandler, Table, Work
 from libs.events.handling import Handling
-from libs.events.lanes import Lane, Options, PartitionStatus
+from libs.events.lanes import Lane, Options, PartitionStatus, Upkeep
 from libs.events.letters import Letters
 from libs.events.log import Fetched, Log, LogError, Member, OutOfRangeError
 from libs.events.record import Partition
+from libs.events.standing import Standing
 from libs.events.store_letters import DeadLetter
 from libs.events.verdict import Poison, Verdict, describe, verdict
 from libs.ids import Ids
@@ -57,12 +58,11 @@ class Consumer:
         self._topics = sorted({log.catalog.spec(message).topic for message in handlers})
         self._table = Table(handlers)
         self._letters = Letters(name, db, Ids(self._clock), self._clock, self.options)
+        self._standing = Standing(name, db, log, self._topics)
         self._lanes: dict[Partition, Lane] = {}
         self._busy = asyncio.Lock()
-        self._key_found: int | None = None
         self._member: Member | None = None
         self._hinted: dict[Partition, int] = {}
-        self._ends: dict[Partition, int] = {}
         self._upkeep: Upkeep = Upkeep(self.options)
 
     # --- for the service
@@ -89,48 +89,15 @@ class Consumer:
 
     async def status(self) -> list[PartitionStatus]:
         """How it stands in every partition, whoever owns it."""
-        places = {
-            place.partition: place for place in await store.places(self._db, await self._key())
-        }
-        try:
-            async with asyncio.timeout(5):
-                ranges = await self._log.ranges(self._topics)
-            self._ends |= {partition: found.end for partition, found in ranges.items()}
-        except (LogError, TimeoutError) as error:
-            log.warning("the log does not say where it ends", extra={"error": describe(error)})
-        return [
-            PartitionStatus(
-                self.name,
-                place.partition,
-                place.position,
-                self._ends.get(partition, place.position),
-                place.halt,
-            )
-            for partition, place in places.items()
-        ]
+        return await self._standing.status()
 
     async def resume(self, topic: str, partition: int) -> None:
-        """Lets a halted partition go on, in whichever replica has it.
-
-        One that halted because the log no longer has its records goes on at the log's beginning:
-        whoever resumes it accepts the gap. Raises AppError (PRECONDITION) where it has not halted.
-        """
-        where = Partition(topic, partition)
-        places = {p.partition: p for p in await store.places(self._db, await self._key())}
-        halt = places[where].halt if where in places else ""
-        gone = halt.startswith(OutOfRangeError.__name__)
-        done = halt and await store.resume(
-            self._db, await self._key(), where, self._clock.now(), from_start=gone
-        )
-        if not done:
-            raise AppError(
-                Kind.PRECONDITION, "not_halted", f"{self.name} has not halted in {where}"
-            )
-        log.warning("partition resumed", extra={"consumer": self.name, "partition": str(where)})
+        """Lets a halted partition go on; see `Standing.resume`."""
+        await self._standing.resume(Partition(topic, partition), self._clock.now())
 
     async def redrive(self, letter: UUID) -> DeadLetter:
         """Handles a dead letter once more, for this consumer alone. Raises AppError."""
-        key = await self._key()
+        key = await self._standing.key()
         try:
             return await self._letters.redrive(key, letter, self._table)
         except Poison as error:
@@ -156,7 +123,7 @@ class Consumer:
 
     async def _serve(self) -> None:
         """One membership, from joining to leaving."""
-        key = await self._key()
+        key = await self._standing.key()
         self._lanes.clear()
         member = await self._log.join(self.name, self._topics, self)
         self._member = member
@@ -244,7 +211,7 @@ class Consumer:
             }
             if not new:
                 return
-            key = await self._key()
+            key = await self._standing.key()
             fresh = [partition for partition, lane in new.items() if lane.fresh]
             await store.unhalt(self._db, key, fresh)
             ranges = await self._log.ranges({partition.topic for partition in new})
@@ -267,7 +234,7 @@ class Consumer:
         """Notices that a person resumed what had halted."""
         if not any(lane.halt for lane in self._lanes.values()):
             return
-        for place in await store.places(self._db, await self._key()):
+        for place in await store.places(self._db, await self._standing.key()):
             lane = self._lanes.get(place.partition)
             if lane is not None and lane.halt and not place.halt:
                 lane.position, lane.failures, lane.retry_at, lane.halt = None, 0, 0.0, ""
@@ -285,7 +252,7 @@ class Consumer:
             )
             metrics.CONSUMER_LAG.labels(self.name, topic).set(lag)
         done = [p for p, lane in lanes.items() if (lane.position or 0) >= ranges[p].end]
-        key = await self._key()
+        key = await self._standing.key()
         if done:
             await store.caught_up(self._db, key, done, when)
         if self._upkeep.due("prune", self.options.prune_every):
@@ -305,24 +272,3 @@ class Consumer:
         with suppress(LogError):
             await self._member.commit(moved)
             self._hinted |= moved
-
-    async def _key(self) -> int:
-        if self._key_found is None:
-            self._key_found = await store.consumer_id(self._db, self.name)
-        return self._key_found
-
-
-class Upkeep:
-    """When each of a consumer's chores is due."""
-
-    def __init__(self, options: Options) -> None:
-        now = time.monotonic()
-        self._at = {"hint": now + options.hint_every, "prune": now + options.prune_every}
-
-    def due(self, chore: str, every: float) -> bool:
-        """Whether it is due; if so, it is next due in `every` seconds."""
-        now = time.monotonic()
-        if self._at.get(chore, 0) > now:
-            return False
-        self._at[chore] = now + every
-        return True

@@ -1,7 +1,8 @@
-"""What a consumer knows of each partition it owns."""
+"""What a consumer knows of each partition it owns, and when it looks after them."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -58,3 +59,19 @@ class PartitionStatus:
     def lag(self) -> int:
         """How many records may still be to handle."""
         return max(0, self.end - self.position)
+
+
+class Upkeep:
+    """When each of a consumer's chores is due."""
+
+    def __init__(self, options: Options) -> None:
+        now = time.monotonic()
+        self._at = {"hint": now + options.hint_every, "prune": now + options.prune_every}
+
+    def due(self, chore: str, every: float) -> bool:
+        """Whether it is due; if so, it is next due in `every` seconds."""
+        now = time.monotonic()
+        if self._at.get(chore, 0) > now:
+            return False
+        self._at[chore] = now + every
+        return True

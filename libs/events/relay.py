@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -18,9 +18,9 @@ from uuid import UUID
 import asyncpg
 
 from libs.db import Database, is_transient
-from libs.db.transaction import Connection
 from libs.events.log import Log, LogError, LogUnavailableError, Producer
-from libs.events.outbox import LOCK_CLASS, Outbox, record_of
+from libs.events.low_water import LowWater, oldest_publisher
+from libs.events.outbox import Outbox, record_of
 from libs.obs import metrics
 
 log = logging.getLogger(__name__)
@@ -55,51 +55,10 @@ _SNAPSHOT_AGE = """
 select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)::float8
 from pg_stat_activity where backend_xmin is not null and pid <> pg_backend_pid()
 """
-# Publishers hold their key locks from before they take ids until they end.
-_OLDEST_PUBLISHER = """
-select clock_timestamp() as now, min(coalesce(a.xact_start, 'epoch')) as oldest
-from pg_locks l left join pg_stat_activity a on a.pid = l.pid
-where l.locktype = 'advisory' and l.granted and l.classid = $1::int::oid and l.objsubid = 2
-    and l.database = (select oid from pg_database where datname = current_database())
-"""
 _WAITING = """
 select count(*) as waiting, min(time) as oldest
 from (select time from event_outbox order by id limit 100000) o
 """
-
-
-class LowWater:
-    """From which id on unsent rows are looked for, so that a poll does not wade through dead rows.
-
-    A row's id can become visible after higher ones were sent, when its transaction is slow. So the
-    mark only passes ids that were sent before the oldest open publisher's transaction began: what
-    that one may still bring is higher. Were the mark further on, a key's later event could be sent
-    before its earlier one is found.
-    """
-
-    def __init__(self) -> None:
-        self.mark = 0
-        self._highest = 0
-        self._seen: deque[tuple[datetime, int]] = deque()
-
-    def sent(self, highest: int) -> None:
-        """Rows up to this id were sent, with gaps maybe."""
-        self._highest = max(self._highest, highest)
-
-    @property
-    def behind(self) -> bool:
-        """Whether the mark could move."""
-        return self.mark < self._highest
-
-    def advance(self, now: datetime, oldest: datetime | None) -> None:
-        """At `now`, the oldest open publisher began at `oldest`; None where there is none."""
-        if oldest is None:
-            self.mark = self._highest
-            self._seen.clear()
-            return
-        self._seen.append((now, self._highest))
-        while self._seen and self._seen[0][0] < oldest:
-            self.mark = self._seen.popleft()[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +69,6 @@ class OutboxStatus:
     oldest_time: datetime | None
     relaying: bool
     error: str
-
-
-async def oldest_publisher(connection: Connection) -> tuple[datetime, datetime | None]:
-    """Now, and when the oldest transaction that holds a key's lock began; None where none does.
-
-    One whose beginning is not shown (it ends this moment) began in 1970: the mark waits for it.
-    """
-    found = await connection.fetchrow(_OLDEST_PUBLISHER, LOCK_CLASS)
-    assert found is not None
-    return found["now"], found["oldest"]
 
 
 class Relay:

@@ -11,8 +11,8 @@ import pytest
 
 from libs.db import Database, migrate
 from libs.events import MIGRATIONS, Partition, store
+from libs.events.low_water import LowWater, oldest_publisher
 from libs.events.outbox import LOCK_CLASS
-from libs.events.relay import LowWater, oldest_publisher
 from libs.ids import Ids
 from libs.local.postgres import EmbeddedPostgres
 from libs.testing.clock import START, FakeClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from libs.events.relay import LowWater
+from libs.events.low_water import LowWater
 from libs.testing.clock import START
 
 
