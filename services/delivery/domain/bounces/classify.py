@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.delivery.domain.bounces import vendors
+from services.delivery.domain.bounces import concepts, vendors
 from services.delivery.domain.bounces.addresses import ADDRESS as ADDRESS_IN_TEXT
 from services.delivery.domain.bounces.phrases import ADDRESS, LOCAL
 from services.delivery.domain.bounces.phrases_of_mail import MAIL
 from services.delivery.domain.bounces.phrases_of_servers import (
     GENERAL,
     OF_SECURITY,
+    PLAIN,
     SERVERS,
     WEAK,
 )
@@ -32,7 +33,7 @@ class Diagnostic:
     """What is known of a refusal; what is not is "". `status` is RFC 3463's, `reply` an SMTP
     reply code, `command` the SMTP command that was refused (CONN for the greeting), `host` the
     server that refused. `more` is heard where `text` says nothing, and
-    `context` where the status does not either."""
+    `context` where the status does not either; `category` is the reporting server's view."""
 
     text: str
     status: str = ""
@@ -41,6 +42,7 @@ class Diagnostic:
     host: str = ""
     more: str = ""
     context: str = ""
+    category: str = ""
 
 
 # The more telling first: what names its cause comes before what names only its effect.
@@ -53,6 +55,8 @@ _ORDER = (
     _R.NETWORKERROR, _R.EXPIRED, _R.SYNTAXERROR,
 )  # fmt: skip
 _PHRASES = {**ADDRESS, **MAIL, **SERVERS}
+# What mobile networks of Japan say in their own words beside a reply that says "user unknown".
+_USERS_ACCOUNT = "user(s) account is "
 _Row = tuple[Reason, tuple[tuple[str, str], ...]]
 
 
@@ -64,7 +68,7 @@ def _rows(rows: Iterable[tuple[Reason, tuple[str, ...]]]) -> tuple[_Row, ...]:
     )
 
 
-_TRIES = _rows([*((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL])
+_TRIES = _rows([*PLAIN, *((reason, _PHRASES[reason]) for reason in _ORDER), *GENERAL])
 _OF_SECURITY = _rows(OF_SECURITY)
 _WEAK = _rows(WEAK)
 # RFC 3463 §3's own words, which servers repeat.
@@ -75,6 +79,12 @@ _DESCRIBED = tuple(
 )
 # What is refused before RCPT is the sender or its host, whatever the words are.
 _OF_RECIPIENT = frozenset({_R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED})
+# What cannot be meant of a recipient, or of a message, when there was none yet.
+_OF_CONNECTION = frozenset(
+    {_R.SUSPEND, _R.HASMOVED, _R.POLICYVIOLATION, _R.REJECTED, _R.CONTENTERROR}
+)
+# What a status says that servers give for many reasons.
+_VAGUE = frozenset({_R.SECURITYERROR, _R.FILTERED, _R.SYSTEMERROR, _R.BLOCKED})
 _OF_COMMAND = {
     "CONN": _R.BLOCKED,
     "EHLO": _R.BLOCKED,
@@ -91,12 +101,16 @@ def reason_of(diagnostic: Diagnostic) -> Reason:
     text = " ".join(diagnostic.text[:MAX_DIAGNOSTIC].lower().split())
     more = " ".join(diagnostic.more[:MAX_DIAGNOSTIC].lower().split())
     found = vendors.reason_of(text, diagnostic.status, diagnostic.host)
+    if _USERS_ACCOUNT in diagnostic.context.lower():
+        return _R.SUSPEND
     text, more = _plain(text), _plain(more)
     context = _plain(" ".join(diagnostic.context[:MAX_DIAGNOSTIC].lower().split()))
     if found is None:
         found = _by_words(text, diagnostic) or _by_words(more, diagnostic)
     if found is None:
         found = _of_status(diagnostic) or _described(text, diagnostic.status)
+        if found is None or found in _VAGUE:
+            found = _by_statement(text, diagnostic) or _by_statement(more, diagnostic) or found
         if found is _R.SECURITYERROR:
             found = _first(f"{text} {more}", _OF_SECURITY) or found
     if found is None:
@@ -106,6 +120,8 @@ def reason_of(diagnostic: Diagnostic) -> Reason:
             or _OF_COMMAND.get(diagnostic.command)
             or (_R.SYNTAXERROR if diagnostic.reply in _OF_PROTOCOL else None)
         )
+    if found is None or found is _R.FILTERED:
+        found = vendors.CATEGORIES.get(diagnostic.category, found)
     if found is None:
         return _R.ONHOLD if text else _R.UNDEFINED
     return found
@@ -119,32 +135,30 @@ def _plain(text: str) -> str:
     return rest if heading and rest else text
 
 
-def is_temporary(status: str, reply: str, action: str, text: str) -> bool:
-    """Whether the refusal is one for now: by its codes, else by what is said."""
-    for code in (status, reply):
-        if code[:1] in ("4", "5"):
-            return code[0] == "4"
-    if action == "delayed":
-        return True
-    text = text.lower()
-    return any(word in text for word in _FOR_NOW)
-
-
-_FOR_NOW = (
-    "deferred", "delayed", "will be retried", "will retry", "details of temporary failure",
-    "temporarily", "hosts have been failing", "retry time not reached",
-    "temporary problem", "retry timeout exceeded", "try again later", "warning message only",
-)  # fmt: skip
-
-
 def _by_words(text: str, diagnostic: Diagnostic) -> Reason | None:
-    reason = _first(text, _TRIES) if text else None
+    return _meant(_first(text, _TRIES) if text else None, text, diagnostic)
+
+
+def _by_statement(text: str, diagnostic: Diagnostic) -> Reason | None:
+    """What the text states in words that are nobody's stock. Who states it without a reply code
+    is the mailbox's own server, so that a recipient who is not there is none."""
+    reason = concepts.reason_of(text) if text else None
+    if reason is _R.USERUNKNOWN and not diagnostic.reply and not diagnostic.status:
+        return reason
+    return _meant(reason, text, diagnostic)
+
+
+def _meant(reason: Reason | None, text: str, diagnostic: Diagnostic) -> Reason | None:
     if text.startswith("x-unix;") and reason is not _R.MAILBOXFULL:
         return _R.MAILERERROR
     if reason in _OF_RECIPIENT and diagnostic.command in _OF_COMMAND:
         return _OF_COMMAND[diagnostic.command]
+    if reason in _OF_CONNECTION and diagnostic.command == "CONN":
+        return _R.BLOCKED
     if reason is _R.USERUNKNOWN:
         return _no_such_user(text, diagnostic)
+    if reason is _R.NETWORKERROR and diagnostic.reply[:1] == "5" and "connection refused" in text:
+        return _R.BLOCKED  # A server that answers so has taken the connection.
     if reason is _R.MESGTOOBIG and diagnostic.status[2:] == "2.3":
         return _R.EXCEEDLIMIT
     if reason is _R.HOSTUNKNOWN and diagnostic.status[:1] == "4":
@@ -159,7 +173,7 @@ def _no_such_user(text: str, diagnostic: Diagnostic) -> Reason:
     disabled = any("disabled" in said for said in (text, diagnostic.more, diagnostic.context))
     if disabled and found in (None, _R.FILTERED):
         return _R.SUSPEND
-    if diagnostic.command in ("RCPT", "VRFY", "EXPN"):
+    if diagnostic.command in ("RCPT", "VRFY", "EXPN") or found is _R.NOTACCEPT:
         return _R.USERUNKNOWN
     if found is _R.SECURITYERROR:
         return _R.FILTERED
@@ -172,6 +186,8 @@ def _no_such_user(text: str, diagnostic: Diagnostic) -> Reason:
 
 def _of_status(diagnostic: Diagnostic) -> Reason | None:
     found = of_status(diagnostic.status)
+    if found is _R.SECURITYERROR and diagnostic.command == "CONN":
+        return _R.BLOCKED
     return _OF_COMMAND.get(diagnostic.command, found) if found in _OF_RECIPIENT else found
 
 

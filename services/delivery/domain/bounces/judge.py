@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from services.delivery.domain.bounces import codes
-from services.delivery.domain.bounces.classify import Diagnostic, is_temporary, reason_of
+from services.delivery.domain.bounces.classify import Diagnostic, reason_of
 from services.delivery.domain.bounces.reasons import Reason, is_hard, own_status
 from services.delivery.domain.bounces.rows import Bounce, Draft
 
@@ -27,7 +27,7 @@ def bounce(draft: Draft, origin: Origin) -> Bounce:
     known = _known(draft)
     reason = reason_of(known)
     said = f"{known.text or draft.before}\n{draft.said}"
-    temporary = is_temporary(known.status, known.reply, draft.action, said)
+    temporary = _is_temporary(known.status, known.reply, draft.action, said)
     status = known.status or own_status(_of_recipient(reason, known, draft), temporary)
     return Bounce(
         recipient=draft.recipient,
@@ -43,6 +43,25 @@ def bounce(draft: Draft, origin: Origin) -> Bounce:
         message_id=origin.message_id,
         feedback_id=origin.feedback_id,
     )
+
+
+def _is_temporary(status: str, reply: str, action: str, text: str) -> bool:
+    """Whether the refusal is one for now: by its codes, else by what is said."""
+    for code in (status, reply):
+        if code[:1] in ("4", "5"):
+            return code[0] == "4"
+    if action == "delayed":
+        return True
+    text = text.lower()
+    return any(word in text for word in _FOR_NOW)
+
+
+_FOR_NOW = (
+    "deferred", "delayed", "will be retried", "will retry", "details of temporary failure",
+    "temporarily", "delay reason", "not yet been delivered", "hosts have been failing",
+    "retry time not reached",
+    "temporary problem", "retry timeout exceeded", "try again later", "warning message only",
+)  # fmt: skip
 
 
 def notice(reason: Reason, recipient: str, said: str, origin: Origin) -> Bounce:
@@ -71,7 +90,9 @@ def _known(draft: Draft) -> Diagnostic:
         direct = said
     text, more, *_ = [*direct, "", ""]
     context = "\n".join(everything)
-    return Diagnostic(text, found.status, found.reply, command, draft.remote, more, context)
+    return Diagnostic(
+        text, found.status, found.reply, command, draft.remote, more, context, draft.category
+    )
 
 
 def _codes(field: str, said: list[str]) -> codes.Codes:

@@ -40,8 +40,10 @@ def is_auto_reply(mail: Mail) -> bool:
 _AWAY = re.compile(
     r"(?i)^\W*(?:auto:|auto(?:matic|mated)?[ :_-]*(?:reply|response|responder|answer)"
     r"|out of (?:the )?office"
-    r"|vacation|away from|on vacation|abwesen|automatische antwort|réponse automatique"
-    r"|respuesta automática|自動返信|不在)"
+    r"|vacation|away from|on vacation|on leave|abwesen|automatische antwort|autoreply"
+    r"|réponse automatique|absen(?:ce|t) du bureau|respuesta automática|fuera de la oficina"
+    r"|resposta automática|ausência|risposta automatica|fuori sede|afwezig|自動返信|自動応答|不在"
+    r"|自动回复|自動回覆|автоответ|автоматический ответ)"
 )
 
 
@@ -60,7 +62,11 @@ _FAILED = re.compile(
     r"(?i)undeliver|deliver(?:y|ed)? (?:status|failure|failed|notification|report|error)"
     r"|returned mail|returning message|failure notice|mail failure|non[- ]?deliver"
     r"|mail system error"
-    r"|could not be delivered|not be delivered|message (?:status|rejected)|mail delivery|bounce"
+    r"|could not be (?:delivered|sent)|not be delivered|not (?:been )?delivered"
+    r"|unzustellbar|nicht zugestellt|non (?:remis|distribu)|no se (?:puede|pudo) entregar"
+    r"|no entregad|não (?:entregue|foi entregue)|mancat[ao] (?:recapito|consegna)|退信|退回|退件"
+    r"|送信できません|配信不能|не (?:может быть )?доставлен|niedostarcz|"
+    r"message (?:status|rejected)|mail delivery|bounce"
     r"|not a member|not member|メールエラー|不達|недоставлен"
 )
 

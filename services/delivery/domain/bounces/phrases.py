@@ -60,6 +60,7 @@ USERUNKNOWN = (
     "mailbox name is not", "sin buzon", "does not have an account", "user name is invalid",
     "alias not found", "and other recipients in the same", "invalid final delivery",
     "doesn't exist at this", "not exist on this", "not found in directory", "not a local address",
+    "addressee*unknown", "unknown addressee", "#5.1.0 address rejected",
 )  # fmt: skip
 
 MAILBOXFULL = (
@@ -101,10 +102,14 @@ SUSPEND = (
     "not subscribed", "address*no longer available", "temporarily disabled",
     "mailbox blocked for inactivity", "is no longer active", "email address is temporarily",
     "mailbox currently suspended", "user is not active", "unavailable due to inactivity",
-    "not accepting messages", "boite du destinataire archivee", "recipient suspend",
+    "boite du destinataire archivee", "recipient suspend",
     "invalid/inactive user", "account has been blocked", "administratively disabled",
     "the account or domain may not exist", "domain*is suspended", "user*is blocked",
     "locked email", "suspend the service",
+    "is terminated", "user*terminated", "account*terminated", "suspend the account",
+    "account closed", "account is closed", "mailbox closed", "no longer accepts mail",
+    "mailbox*not accepting messages", "user*not accepting messages",
+    "account*not accepting messages",
 )  # fmt: skip
 
 HASMOVED = (
@@ -129,6 +134,8 @@ FILTERED = (
     "your message was rejected by", "delivery is restricted", "permission*restricted",
     "refused to accept your message", "this user doesn't accept", "has rejected your message",
     "rejected a message with",
+    "recipient has blocked", "has blocked you", "recipient has rejected", "from approved senders",
+    "only accepts mail from approved", "by recipient's forward file",
 )  # fmt: skip
 
 HOSTUNKNOWN = (
@@ -149,6 +156,7 @@ HOSTUNKNOWN = (
     "all host address lookups failed permanently", "no mx or a records", "host/domain*unknown",
     "destination system*does not exist", "can not find mail server", "unknown mail domain",
     "the account or domain", "domain that isn't", "type=mx: host not", "domainnotfound",
+    "no route found to domain",
 )  # fmt: skip
 
 NOTACCEPT = (
@@ -161,6 +169,8 @@ NOTACCEPT = (
     "smtp protocol returned a permanent", "host/domain does not accept", "mail receiving disabled",
     "does not receive mail", "domain*not accept*mail", "no mail accepted",
     "cannot accept mail for", "mail for*not accepted here", "does not run a mail",
+    "is not accepting messages", "does not accept any email", "do not accept any mail",
+    "do not accept any email",
 )  # fmt: skip
 
 REJECTED = (
@@ -190,6 +200,7 @@ REJECTED = (
     "sender refused", "server does not accept mail from", "invalid mailbox of sender",
     "sender email address", "sending domain", "senders' domain", "no reply host for",
     "cannot be verified as a sender",
+    "required for sender", "mail from your domain", "administrative prohibition - envelope",
 )  # fmt: skip
 
 NORELAYING = (
@@ -210,7 +221,8 @@ NORELAYING = (
 
 # Of them, those that the mailbox's own server says, before there is any SMTP.
 LOCAL = (
-    "invalid user address", "recipient name is not recognized", "delivery userid", "not listed in",
+    "unknown user:", "action not taken: no such user", "invalid user address",
+    "recipient name is not recognized", "delivery userid", "not listed in",
     "no mailbox here", "unknown local", "mail.local:", "local user", "unknown recipient",
     "doesn't have a*account", "見つかりません", "and other recipients in the same",
     "not in directory", "address couldn't be found", "unknown to domino", "no such virtual",
@@ -219,6 +231,7 @@ LOCAL = (
 SUPPRESSED = (
     "suppression list", "suppressed sending", "address is suppressed", "is being suppressed",
     "inactive recipient", "blacklisted recipient",
+    "previously bounced", "marked as inactive",
 )  # fmt: skip
 
 ADDRESS: dict[Reason, tuple[str, ...]] = {

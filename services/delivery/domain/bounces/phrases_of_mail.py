@@ -18,6 +18,7 @@ AUTHFAILURE = (
     "dmarc policy", "dmarc verification", "dmarc check", "requires all senders to authenticate",
     "email rejected per*policy", "sender authentication", "authentication*failed*domain",
     "not authorized to use domain", "unauthenticated mail",
+    "spf sender invalid", "dmarc sender invalid",
 )  # fmt: skip
 
 REQUIREPTR = (
@@ -29,6 +30,7 @@ REQUIREPTR = (
     "unresolvable relay host", "does not have a valid ptr", "name has no address",
     "without a valid sender domain", "no dns ptr", "reverse mapping", "ptr*not",
     "forward*confirmed",
+    "ptr resource record", "bad dns ptr",
 )  # fmt: skip
 
 BADREPUTATION = (
@@ -50,6 +52,8 @@ SPEEDING = (
     "hourly limit", "hourly quota", "sending limit", "try again slower", "limits for sender",
     "exceeded the rate", "mail flood", "recipient limit for", "has sent to too many",
     "too many messages", "sent to this recipient too",
+    "send limit", "too many transaction", "too many recipients received", "frequency limit",
+    "sends too",
 )  # fmt: skip
 
 BLOCKED = (
@@ -77,6 +81,7 @@ BLOCKED = (
     "not accepting connections", "unwanted traffic", "message*from*blocked*ip", "relay quota",
     "server access*forbidden", "refused mail service", "mail from*ip*refused",
     "please contact*blocked", "abusive",
+    "blocked - see", "comcast block", "no smtp service for you",
 )  # fmt: skip
 
 SPAMDETECTED = (
@@ -91,6 +96,7 @@ SPAMDETECTED = (
     "rule imposed", "score*threshold", "classified as", "probable", "spam classification",
     "too many spam", "pornographic", "mail rejected by filter", "malicious url", "uri*blacklist",
     "url*blacklist", "blacklisted link",
+    "unacceptable content", "brightmail",
 )  # fmt: skip
 
 VIRUSDETECTED = (
@@ -173,6 +179,7 @@ CONTENTERROR = (
     "charset not supported", "smtputf8", "bad content", "improper mime", "message header*invalid",
     "had no*header", "message with invalid header", "too many 'received", "content-type",
     "media error", "unsupported media",
+    "eight bit", "eight-bit", "improper header", "nested group", "missing final '@domain'",
 )  # fmt: skip
 
 MAIL: dict[Reason, tuple[str, ...]] = {

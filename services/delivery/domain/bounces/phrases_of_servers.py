@@ -17,6 +17,7 @@ TOOMANYCONN = (
     "too many smtp sessions", "too many open", "many simultaneous", "connection refused*too many",
     "server busy", "too many incoming", "session limit", "too many errors from your",
     "connections per", "unusual*connections", "all sockets in use", "max*smtp connections",
+    "concurrent*connections", "has too many recipients", "many recipients at once",
 )  # fmt: skip
 
 FAILEDSTARTTLS = (
@@ -55,6 +56,8 @@ SYSTEMERROR = (
     "error in processing", "local delivery", "not capable of selected features",
     "queue file write error", "server failure", "deferred*internal", "write error",
     "undefined error", "application error",
+    "mail transport", "never_users", "lowest numbered mx", "unable to chdir", "unable to switch to",
+    "unable to stat", "home directory is", "several matches found", "internal resource",
 )  # fmt: skip
 
 NETWORKERROR = (
@@ -76,6 +79,7 @@ NETWORKERROR = (
     "address already in use", "error during communication", "broken pipe",
     "unable to establish connection", "didn't answer", "ip address lookup", "message loop",
     "server closed connection",
+    "best-preference mx", "host lookup did not complete",
 )  # fmt: skip
 
 EXPIRED = (
@@ -134,6 +138,20 @@ SERVERS: dict[Reason, tuple[str, ...]] = {
     _R.SYNTAXERROR: SYNTAXERROR,
 }
 
+# Heard before all the others: they leave no doubt, whatever else is said.
+PLAIN: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    (_R.MAILERERROR, ("child process of*returned", "command does not exist")),
+    (_R.SECURITYERROR, ("turn on smtp authentication",)),
+    (_R.BLOCKED, ("blackhole site", "refused by blackhole", "internal resource*mimecast")),
+    (_R.REJECTED, ("administrative prohibition - envelope",)),
+    (
+        _R.FILTERED,
+        ("recipient has rejected", "recipient has blocked", "only accepts mail from approved"),
+    ),
+    (_R.SPEEDING, ("send limit exceeded", "too many transaction", "too many recipients received")),
+    (_R.TOOMANYCONN, ("has too many recipients",)),
+)
+
 # Heard after all the others.
 GENERAL: tuple[tuple[Reason, tuple[str, ...]], ...] = (
     (_R.AUTHFAILURE, ("dmarc", "spf", "dkim")),
@@ -141,7 +159,7 @@ GENERAL: tuple[tuple[Reason, tuple[str, ...]], ...] = (
     (_R.TOOMANYCONN, ("too many recipients",)),
     (_R.FAILEDSTARTTLS, ("tls",)),
     (_R.MAILBOXFULL, ("quota",)),
-    (_R.SPAMDETECTED, ("likely spam", "spam")),
+    (_R.SPAMDETECTED, ("likely spam", "spam", "(mode: normal)", "denied (mode")),
 )
 
 # What a status of X.7 means, where it means one of these.

@@ -72,6 +72,7 @@ def _recipient(fields: dict[str, str]) -> Draft | None:
     comment = fields.get("status", "").partition("(")[2].rpartition(")")[0]
     draft.diagnostic = _diagnostic(fields)
     draft.said = comment
+    draft.category = fields.get("x-powermta-bouncecategory", "").strip().lower()
     draft.remote = host(fields.get("remote-mta", ""))
     return draft
 

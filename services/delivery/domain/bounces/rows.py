@@ -34,7 +34,8 @@ class Bounce:
 @dataclass(slots=True)
 class Draft:
     """A recipient while the mail is read: what a report says of it in fields, and in words.
-    `said` follows the address; `before` is what the report begins with, for all recipients."""
+    `said` follows the address; `before` is what the report begins with, for all recipients.
+    `category` is the reporting server's own word for the reason."""
 
     recipient: str
     status: str = ""
@@ -43,3 +44,4 @@ class Draft:
     remote: str = ""
     said: str = ""
     before: str = ""
+    category: str = ""

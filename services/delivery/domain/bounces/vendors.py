@@ -24,6 +24,7 @@ _MICROSOFT: tuple[tuple[str, int, int, Reason], ...] = (
     ("7", 129, 139, _R.SECURITYERROR),
     ("7", 230, 233, _R.SPEEDING),
     ("7", 320, 323, _R.FAILEDSTARTTLS),
+    ("7", 500, 500, _R.SPEEDING),
     ("7", 501, 504, _R.SPAMDETECTED),
     ("7", 505, 505, _R.REJECTED),
     ("7", 506, 508, _R.BLOCKED),
@@ -86,6 +87,55 @@ _YAHOO_CODES = {
 _GODADDY = re.compile(r"\bib([0-9])[0-9]{2}\b")
 _GODADDY_CODES = {"1": _R.BLOCKED, "2": _R.SPEEDING, "5": _R.SPAMDETECTED, "6": _R.SPEEDING}
 
+# Cox, Comcast, Charter: https://www.cox.com/residential/support/email-error-codes.html,
+# https://postmaster.comcast.net/smtp-error-codes.php,
+# https://www.spectrum.net/support/internet/understanding-email-error-codes
+_CABLE = re.compile(
+    r"\b(cx(?:bl|thrt|mj|dns|sndr|cnct|mxrt|smtp)|cdrbl|ipbl[01]|urlbl|bl0000[0-9]{2}|pt0000[0-9]{2}"
+    r"|rl0000[0-9]{2}|dm0000[0-9]{2}|aup#[a-z]{1,4}-[0-9a-z]{1,6})"
+)
+_CABLE_CODES = {
+    "cxbl": _R.BLOCKED, "cxthrt": _R.SPEEDING, "cxmj": _R.BLOCKED, "cxdns": _R.REQUIREPTR,
+    "cxsndr": _R.REJECTED, "cxcnct": _R.TOOMANYCONN, "cxmxrt": _R.REJECTED,
+    "cxsmtp": _R.SPEEDING, "cdrbl": _R.BLOCKED, "ipbl": _R.BLOCKED, "urlbl": _R.SPAMDETECTED,
+    "bl0000": _R.BLOCKED, "pt0000": _R.REQUIREPTR, "rl0000": _R.SPEEDING, "dm0000": _R.AUTHFAILURE,
+}  # fmt: skip
+# The number of a Charter code says what it is about.
+_CHARTER_CODES = {
+    "1130": _R.SPEEDING, "1140": _R.SPEEDING, "1150": _R.SPEEDING, "1160": _R.SPEEDING,
+    "1170": _R.SPEEDING, "1180": _R.SPEEDING, "1190": _R.SPEEDING, "1200": _R.SPEEDING,
+    "1210": _R.SPEEDING, "1220": _R.SPEEDING, "1230": _R.SPEEDING, "1250": _R.SPEEDING,
+    "1260": _R.SPEEDING, "1300": _R.BLOCKED, "1310": _R.BLOCKED, "1320": _R.BLOCKED,
+    "1330": _R.REQUIREPTR, "1350": _R.SPAMDETECTED, "1360": _R.SPAMDETECTED,
+    "1380": _R.SPAMDETECTED, "1400": _R.SPAMDETECTED, "1410": _R.SPAMDETECTED,
+    "1500": _R.SPAMDETECTED, "1520": _R.REJECTED, "1530": _R.MESGTOOBIG, "1540": _R.SPAMDETECTED,
+    "1550": _R.SPAMDETECTED, "1560": _R.SPAMDETECTED, "1570": _R.SPAMDETECTED,
+    "1580": _R.SPAMDETECTED, "1590": _R.SPAMDETECTED,
+}  # fmt: skip
+
+# NetEase: https://mail.163.com/help/help_spam_16.htm
+_NETEASE = re.compile(
+    r"\b(dt:spm|dt:sum|hl:rep|hl:itc|hl:icc|hl:ihu|hl:mep|mi:[a-z]{3}|rp:[a-z]{3})\b"
+)
+_NETEASE_CODES = {
+    "dt:spm": _R.SPAMDETECTED, "dt:sum": _R.REJECTED, "hl:rep": _R.BLOCKED,
+    "hl:itc": _R.TOOMANYCONN, "hl:icc": _R.TOOMANYCONN, "hl:ihu": _R.BLOCKED,
+    "hl:mep": _R.SPEEDING, "mi:spf": _R.AUTHFAILURE, "mi:dma": _R.AUTHFAILURE,
+    "mi:spb": _R.REJECTED,
+}  # fmt: skip
+
+# PowerMTA's X-PowerMTA-BounceCategory.
+CATEGORIES = {
+    "bad-mailbox": _R.USERUNKNOWN, "bad-domain": _R.HOSTUNKNOWN, "inactive-mailbox": _R.SUSPEND,
+    "quota-issues": _R.MAILBOXFULL, "spam-related": _R.SPAMDETECTED,
+    "policy-related": _R.POLICYVIOLATION, "virus-related": _R.VIRUSDETECTED,
+    "content-related": _R.CONTENTERROR, "message-expired": _R.EXPIRED,
+    "relaying-issues": _R.NORELAYING, "no-answer-from-host": _R.EXPIRED,
+    "bad-connection": _R.NETWORKERROR, "routing-errors": _R.NETWORKERROR,
+    "bad-configuration": _R.SYSTEMERROR, "protocol-errors": _R.SYNTAXERROR,
+    "invalid-sender": _R.REJECTED,
+}  # fmt: skip
+
 # Mobile networks of Japan that answer after DATA, with nothing where the address would be.
 _KDDI = ("ezweb.ne.jp", "au.com", "uqmobile.jp")
 
@@ -98,6 +148,9 @@ def reason_of(text: str, status: str, host: str) -> Reason | None:
     yahoo = _YAHOO.search(text)
     if yahoo is not None:
         return _YAHOO_CODES[yahoo[1]]
+    found = _of_coded(text)
+    if found is not None:
+        return found
     godaddy = _GODADDY.search(text)
     if godaddy is not None and ("secureserver" in host or "x.co/" in text):
         return _GODADDY_CODES.get(godaddy[1])
@@ -109,6 +162,20 @@ def reason_of(text: str, status: str, host: str) -> Reason | None:
         if word in text:
             return reason
     return _of_microsoft(text, status)
+
+
+def _of_coded(text: str) -> Reason | None:
+    """By codes that only one receiver writes."""
+    cable = _CABLE.search(text)
+    if cable is not None:
+        code = cable[1]
+        if code.startswith("aup#"):
+            return _CHARTER_CODES.get(code.rpartition("-")[2][:4])
+        return _CABLE_CODES.get(code.rstrip("0123456789") or code) or _CABLE_CODES.get(code[:6])
+    netease = _NETEASE.search(text)
+    if netease is not None:
+        return _NETEASE_CODES.get(netease[1], _R.SPEEDING)
+    return None
 
 
 def _of_kddi(text: str) -> Reason | None:
