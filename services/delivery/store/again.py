@@ -6,6 +6,7 @@ Each takes the lane's lock first, as whoever makes a delivery wait or lets the n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from libs.db import Tx
@@ -66,7 +67,7 @@ async def cancel(tx: Tx, endpoint: UUID, messages: Sequence[UUID]) -> list[Settl
     return [sweeps.settled(row, DeliveryState.CANCELLED, CANCELLED) for row in rows]
 
 
-async def cancel_waiting(tx: Tx, endpoint: UUID, before: object, limit: int) -> list[Settled]:
+async def cancel_waiting(tx: Tx, endpoint: UUID, before: datetime, limit: int) -> list[Settled]:
     """Calls off at most `limit` that wait, of messages made before a time."""
     await lanes.ripen(tx, {endpoint: 0.0})
     rows = await tx.fetch(_WAITING, endpoint, DeliveryState.CANCELLED, CANCELLED, before, limit)

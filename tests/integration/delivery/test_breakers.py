@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from libs.ids import decode
+from libs.obs.metrics import BREAKER_TRANSITIONS
 from pq.delivery.v1.delivery_events_pb2 import BreakerChanged, EndpointDisabled, EndpointFailing
 from services.delivery.domain.breaker import BreakerPolicy
 from services.delivery.domain.schedule import Schedule
@@ -31,6 +33,12 @@ async def _published(world, *types):
     return [
         by_name[row["type"]].FromString(row["payload"]) for row in rows if row["type"] in by_name
     ]
+
+
+def _counted() -> Counter:
+    return Counter(
+        {to: int(BREAKER_TRANSITIONS.labels(to)._value.get()) for to in ("open", "reopen", "close")}
+    )
 
 
 async def _breaker(world):
@@ -65,6 +73,7 @@ async def test_an_open_breaker_closes_the_lane_and_uses_no_attempts(world, recei
 
 
 async def test_it_recovers_by_probes_and_is_told_of(world, receiver, account):
+    before = _counted()
     sender = await world.sender()
     await _opened(world, sender, receiver, account, 40)
     receiver.paths["/"] = behave.answer(200)
@@ -72,6 +81,7 @@ async def test_it_recovers_by_probes_and_is_told_of(world, receiver, account):
     assert set(await world.states()) == {DELIVERED}
     told = await _published(world, BreakerChanged)
     assert (told[0].transition, told[-1].transition) == ("open", "close")
+    assert _counted() == before + Counter(event.transition for event in told)
     assert told[0].HasField("probe_time")
     assert not told[-1].HasField("probe_time")
     assert decode("acc", told[0].account.removeprefix("accounts/")) == account
