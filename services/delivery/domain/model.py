@@ -184,6 +184,7 @@ class Delivery:
     endpoint_state: EndpointState | None
     channel: Channel = Channel.WEBHOOK
     lane_open: bool = True
+    unverified: bool = False
     behind: bool = False
     hold_reason: str = ""
 
@@ -197,7 +198,7 @@ class Delivery:
         if self.endpoint_state is EndpointState.PAUSED:
             return "endpoint_paused"
         if self.endpoint_state is EndpointState.DISABLED:
-            return "endpoint_disabled"
+            return "endpoint_unverified" if self.unverified else "endpoint_disabled"
         if self.channel is Channel.EMAIL and not self.lane_open:
             return "email_not_configured"
         if self.behind:

@@ -112,6 +112,7 @@ async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, lis
     rows = await reader.fetch(
         "select d.message, d.endpoint, d.state, d.attempt_count, nullif(d.due, 'infinity') as due,"
         " d.settle_time, d.reason, d.worker is not null as leased, e.state as endpoint_state,"
+        " coalesce(e.state_reason = 'endpoint_unverified', false) as unverified,"
         " s.endpoint is not null as email, case when e.id is null then l.open end as open,"
         " coalesce(d.due = 'infinity', false) as behind,"
         " case when l.hold_until > now() then l.hold_reason end as hold_reason"
@@ -155,6 +156,7 @@ def _delivery(row: Any) -> Delivery:
         endpoint_state=None if state is None else EndpointState(state),
         channel=Channel.EMAIL if row["email"] else Channel.WEBHOOK,
         lane_open=row["open"] is not False,
+        unverified=row["unverified"],
         behind=row["behind"],
         hold_reason=row["hold_reason"] or "",
     )

@@ -11,6 +11,7 @@ from libs.errors import Kind
 from libs.testing.rpc import account as as_account
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc as grpc_pb
+from services.delivery.store import messages
 from tests.integration.delivery import receiver as behave
 from tests.integration.delivery.test_rpcs import create, refused, served
 from tests.integration.delivery.world import PENDING as WAITING
@@ -88,7 +89,9 @@ async def test_a_receiver_that_does_not_is_held(mine, world, receiver, account, 
 
     sender = await world.sender()
     await world.tell(sender, world.fired(account))
-    assert await world.states() == [WAITING]
+    [row] = await world.deliveries()
+    [shown] = (await messages.deliveries(world.db, [row["message"]]))[row["message"]]
+    assert (row["state"], shown.shown_reason) == (WAITING, "endpoint_unverified")
     receiver.paths["/"] = PLAIN
     assert (await verify(mine, made)).state == ACTIVE
     receiver.paths["/"] = behave.answer(200)
