@@ -105,4 +105,7 @@ async def test_one_that_cannot_be_sent_does_not_keep_the_others_back(world, mail
     states = [row["state"] for row in rows]
     assert (states.count(SENT), states.count(FAILED)) == (5, 1)
     assert batches(api)
-    assert await world.db.fetchval("select count(*) from email_batches") == 0
+    # Those that came while the first was answered may have gone together, without it: such a batch
+    # was taken, and is kept.
+    kept = await world.db.fetch("select payload from email_batches")
+    assert not any(b"n3" in row["payload"] for row in kept)
