@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import timedelta
 
 from libs.db import Database
 from libs.obs.metrics import DELIVERY_OUTCOMES
 from services.delivery.sending.settled import publish
-from services.delivery.store import retention
+from services.delivery.store import lanes, retention
+
+log = logging.getLogger(__name__)
 
 BATCH = 1000
 
@@ -28,6 +31,10 @@ class Retention:
             pass
         async with self._db.transaction() as tx:
             await retention.forget_past(tx, self._seconds)
+        async with self._db.transaction() as tx:
+            healed = await lanes.heal(tx)
+        if healed:
+            log.warning("lanes had hidden what waits in them", extra={"lanes": healed})
 
     async def expire_held(self) -> int:
         """Ends what was held for too long; answers how much."""

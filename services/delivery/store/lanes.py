@@ -50,9 +50,23 @@ with earliest as materialized (
     ) as due
     from lanes l where l.endpoint = any($1::uuid[])
 )
-update lanes l set low_due = coalesce(e.due, now()),
+update lanes l set low_due = least(e.due, now()),
     due = case when e.due is not null then greatest(e.due, l.hold_until, now()) end
 from earliest e where l.endpoint = e.endpoint
+"""
+
+_HEAL = """
+with hidden as (
+    select endpoint from lanes l
+    where exists (
+        select from deliveries d where d.endpoint = l.endpoint and d.state = 1
+            and d.worker is null and d.due < l.low_due
+    )
+    for no key update of l skip locked
+)
+update lanes l set low_due = null, due = greatest(now(), l.hold_until)
+from hidden h where l.endpoint = h.endpoint
+returning l.endpoint
 """
 
 _HOLD = """
@@ -159,6 +173,12 @@ async def note_end(tx: Tx, endpoint: UUID, reasons: Collection[str]) -> None:
         endpoint,
         list(reasons),
     )
+
+
+async def heal(tx: Tx) -> int:
+    """Has lanes look again from their beginning that hide something; answers how many did. A
+    version of us from before `low_due` may have given back what it held."""
+    return len(await tx.fetch(_HEAL))
 
 
 async def seconds_to_next(

@@ -9,6 +9,7 @@ import pytest
 
 from services.delivery.domain.model import DeliveryState
 from services.delivery.domain.outcome import Attempted, Exchange, Verdict
+from services.delivery.handlers.retention import Retention
 from services.delivery.sending.dispatcher import Limits
 from services.delivery.store import endpoints, lanes, leases, outcomes, workers
 from services.delivery.store.leases import Lease
@@ -327,3 +328,16 @@ async def test_a_lane_that_is_opened_is_due_from_then_on(world, receiver, accoun
     await world.db.execute("update lanes set open = true")
     async with world.db.transaction() as tx:
         assert len(await lanes.lock_ripe(tx, [], 10, low)) == 1
+
+
+async def test_a_lane_that_hides_something_is_healed(world, receiver, account):
+    """As after an update, when the version before gave back what it held and knew of no memory."""
+    await world.endpoint(account, receiver.url())
+    sender = await world.sender(limits=Limits(capacity=0))
+    await world.tell(sender, world.fired(account))
+    await world.db.execute("update lanes set low_due = now() + interval '1 hour', due = null")
+    await Retention(world.db, timedelta(days=30)).run()
+    assert await world.db.fetchval("select low_due is null and due <= now() from lanes")
+    await sender.kill()
+    await world.sender()
+    await world.settled()
