@@ -81,7 +81,7 @@ _DESCRIBED = tuple(
 _OF_RECIPIENT = frozenset({_R.USERUNKNOWN, _R.HOSTUNKNOWN, _R.FILTERED})
 # What cannot be meant of a recipient, or of a message, when there was none yet.
 _OF_CONNECTION = frozenset(
-    {_R.SUSPEND, _R.HASMOVED, _R.POLICYVIOLATION, _R.REJECTED, _R.CONTENTERROR}
+    {_R.SUSPEND, _R.HASMOVED, _R.POLICYVIOLATION, _R.REJECTED, _R.CONTENTERROR, _R.SPAMDETECTED}
 )
 # What a status says that servers give for many reasons.
 _VAGUE = frozenset({_R.SECURITYERROR, _R.FILTERED, _R.SYSTEMERROR, _R.BLOCKED})
@@ -154,6 +154,8 @@ def _meant(reason: Reason | None, text: str, diagnostic: Diagnostic) -> Reason |
     if reason in _OF_RECIPIENT and diagnostic.command in _OF_COMMAND:
         return _OF_COMMAND[diagnostic.command]
     if reason in _OF_CONNECTION and diagnostic.command == "CONN":
+        return _R.BLOCKED
+    if reason is _R.SYNTAXERROR and diagnostic.command in ("EHLO", "HELO"):
         return _R.BLOCKED
     if reason is _R.USERUNKNOWN:
         return _no_such_user(text, diagnostic)

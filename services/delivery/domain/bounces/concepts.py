@@ -32,12 +32,15 @@ _RECIPIENT_CJK = (
     "受信者", "受信箱", "アカウント", "利用者", "사용자", "수신자", "수신인", "메일함", "계정",
 )  # fmt: skip
 _ABSENT = (
+    "n't be resolved",
     "unknown", "not found", "not exist", "no such", "does not exist", "doesn't exist", "nonexist",
     "non-exist", "non exist", "invalid", "not valid", "isn't valid", "no longer exist",
     "never existed", "not recogni", "unrecogni", "cannot be found", "can't be found",
     "could not be found", "couldn't be found", "was not found", "wasn't found", "been deleted",
     "been removed", "not listed", "not registered", "unregistered", "not known", "is not local",
-    "doesn't have", "not a known", "incorrect", "wrong",
+    "doesn't have", "not a known", "incorrect", "wrong", "not in use", "no longer in use",
+    "not be located", "n't exist", "not exists", "is not exist", "is not here", "no record",
+    "misspelled", "not be resolved", "cannot resolve", "no match", "not provisioned",
     "unbekannt", "existiert nicht", "nicht gefunden", "nicht bekannt", "ungultig",
     "nicht vorhanden",
     "inconnu", "n'existe pas", "n'existe plus", "introuvable", "invalide", "n'a pas ete trouve",
@@ -74,6 +77,7 @@ _MESSAGE = (
 )  # fmt: skip
 _MESSAGE_CJK = ("邮件", "郵件", "メッセージ", "メール", "サイズ", "메일", "메시지")
 _BIG = (
+    "bigger than", "more than", "is over", "larger than", "above",
     "too large", "too big", "too long", "exceeds the maximum", "exceeds the limit",
     "over the limit",
     "zu gross", "zu groß", "trop volumineux", "trop grand", "trop gros", "demasiado grande",
@@ -115,6 +119,46 @@ _TIME_UP = (
 )  # fmt: skip
 
 
+_MOVED = (
+    "moved", "new mailbox", "new address", "changed to", "elsewhere", "relocated", "neue adresse",
+    "nouvelle adresse", "nueva direccion",
+)  # fmt: skip
+_WANTS = (
+    "only accepts", "only receives", "does not accept mail from", "does not want", "not wish",
+    "blocks mail", "blocks you", "has blocked", "privacy settings", "personal filter",
+)  # fmt: skip
+_FILE = ("attachment", "archive", "file", "extension", "zip", "anhang", "piece jointe", "adjunto")
+_RATE = (
+    "hourly", "daily", "per hour", "per day", "per minute", "throughput", "sending rate", "rate",
+    "frequency", "volume", "messages", "mails",
+)  # fmt: skip
+_LIMITED = ("limit", "allowance", "used up", "too high", "too many", "exceed", "throttl", "quota")
+_SESSION = ("session", "connection", "concurren", "simultaneous")
+_MANY = ("limit", "too many", "maximum", "already have", "exceed")
+_RECIPIENTS = ("recipients", "rcpts", "destinataires")
+_LINK = ("connection", "remote end", "remote host", "remote server", "socket", "network", "peer")
+_BROKEN = (
+    "lost", "hung up", "closed", "dropped", "reset", "not open", "failed", "interrupted", "aborted",
+    "unreachable", "broken", "disconnect",
+)  # fmt: skip
+_TRIES = ("delivery", "deliver", "message", "queue", "retr", "attempt")
+_TOO_LONG = ("for a long time", "too long", "given up", "giving up", "gave up", "no longer tr")
+_STORE = ("disk", "partition", "spool", "filesystem", "file system", "server storage")
+_MACHINE = (
+    "database", "backend", "internal", "lookup", "directory", "ldap", "local problem", "queue",
+    "processing", "configuration", "filesystem", "software",
+)  # fmt: skip
+_FAILS = ("down", "fail", "error", "unavailable", "problem", "not available", "cannot", "unable")
+_LOGIN = ("authentication", "login", "log in", "password", "credentials", "logged in", "auth")
+_LOGIN_FAILS = ("incorrect", "fail", "required", "before", "invalid")
+_COMMAND = ("command", "parameter", "argument", "sequence", "syntax")
+_MALFORMED = (
+    "not recogn", "unrecogn", "bad", "invalid", "unexpected", "unsupported", "unknown", "missing",
+    "error", "not implemented", "malformed",
+)  # fmt: skip
+_RELAY = ("not hosted", "not served", "not handled here", "not local", "do not serve")
+_OWNER = ("dmarc", "spf", "dkim", "not authenticated", "unauthenticated")
+_POLICY = ("polic", "fail", "invalid", "not pass", "domain", "mismatch", "evaluat", "not align")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _SENTENCE = re.compile(r"[.;!?]\s|[。；！？]")  # noqa: RUF001 Chinese punctuation
 _SAID = re.compile(r"^.{0,200}? said: ", re.DOTALL)  # Names the server, not the client.
@@ -154,14 +198,28 @@ _STATEMENTS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             _SENDER, _SENDER_CJK, said=(_REFUSED, _REFUSED_CJK, _ABSENT, _ABSENT_CJK)
         ),
     ),
+    (_R.AUTHFAILURE, _statement(_OWNER, said=(_POLICY,))),
+    (_R.POLICYVIOLATION, _statement(_FILE, said=(_REFUSED,))),
+    (_R.TOOMANYCONN, _statement(_SESSION, said=(_MANY,))),
+    (_R.TOOMANYCONN, _statement(_RECIPIENTS, said=(_MANY,))),
+    (_R.FILTERED, _statement(_RECIPIENT, said=(_WANTS,))),
     (_R.MAILBOXFULL, _statement(_RECIPIENT, _RECIPIENT_CJK, said=(_FULL, _FULL_CJK))),
     (_R.MESGTOOBIG, _statement(_MESSAGE, _MESSAGE_CJK, said=(_BIG, _BIG_CJK))),
     (_R.HOSTUNKNOWN, _statement(_DOMAIN, _DOMAIN_CJK, said=(_ABSENT, _ABSENT_CJK))),
+    (_R.HASMOVED, _statement(_RECIPIENT, ("person", "employee"), said=(_MOVED,))),
     (_R.SUSPEND, _statement(_RECIPIENT, _RECIPIENT_CJK, said=(_OFF, _OFF_CJK))),
     (_R.USERUNKNOWN, _statement(_RECIPIENT, _RECIPIENT_CJK, said=(_ABSENT, _ABSENT_CJK))),
     (_R.FILTERED, _statement(_RECIPIENT_CJK, said=(_REFUSED_CJK,))),
     (_R.BLOCKED, _statement(_CONNECTION, said=(_REFUSED, _REFUSED_CJK))),
     (_R.EXPIRED, re.compile(_any(_TIME_UP))),
+    (_R.NORELAYING, _statement(_DOMAIN, said=(_RELAY,))),
+    (_R.SYSTEMFULL, _statement(_STORE, ("queue",), said=(("full", "no space", "out of"),))),
+    (_R.SECURITYERROR, _statement(_LOGIN, said=(_LOGIN_FAILS,))),
+    (_R.SPEEDING, _statement(_RATE, said=(_LIMITED,))),
+    (_R.SYNTAXERROR, _statement(_COMMAND, said=(_MALFORMED,))),
+    (_R.EXPIRED, _statement(_TRIES, said=(_TOO_LONG,))),
+    (_R.NETWORKERROR, _statement(_LINK, said=(_BROKEN,))),
+    (_R.SYSTEMERROR, _statement(_MACHINE, said=(_FAILS,))),
 )  # fmt: skip
 
 

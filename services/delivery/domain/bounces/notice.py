@@ -50,6 +50,7 @@ _NAMED = re.compile(
     r"|message to|undeliverable to|following address(?:es)?:|userid:|mail to|unknown user:|user:"
     r"|address:|to the following (?:recipient|address)[^:]{0,20}:|could not be delivered to:?"
     r"|not delivered to:?|wasn't delivered to|contact \("
+    r"|(?:收件人|收信人|宛先|受信者|empfänger|destinataire|destinatario|destinatário)\s?[:\uff1a]"
     r"|(?<![\w.])\d{3}(?:[ -]\d\.\d\.\d{1,3})?[ -])[\s<]{0,4}(" + addresses.ADDRESS.pattern + r")"
 )
 
@@ -123,7 +124,7 @@ def _address_of(line: str, own: set[str]) -> str:
     named = _NAMED.search(line)
     if named is not None and named[1].lower() not in own:
         return named[1].rstrip(".-_")
-    if _ABOUT_SENDER.search(line):
+    if _ABOUT_SENDER.search(line.partition("(expanded from")[0]):
         return ""
     leading = _LEADING.match(line)
     if leading is None or leading[1].lower().rstrip(".") in own:

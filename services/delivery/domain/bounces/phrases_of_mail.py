@@ -10,15 +10,15 @@ _R = Reason
 
 AUTHFAILURE = (
     "unauthenticated email", "sender is unauthenticated", "spf check", "spf fail", "spf*fail",
-    "spf validation", "spf record", "fails spf", "failed spf", "openspf",
-    "sender policy framework", "dkim*fail", "dkim*did not pass", "dkim signature", "no spf",
-    "sender id", "senderid", "domainkeys", "spf*not pass", "spf violation", "(spf)", "spf unauth",
+    "spf validation", "spf record", "fails spf", "failed spf", "openspf", "sender policy framework",
+    "dkim*fail", "dkim*did not pass", "dkim signature", "no spf", "sender id", "senderid",
+    "domainkeys", "spf*not pass", "spf violation", "(spf)", "spf unauth",
     "does not pass authentication", "authentication checks", "authentication results",
     "is not authorized to send mail from", "not allowed to send mail for", "arc validation",
     "dmarc policy", "dmarc verification", "dmarc check", "requires all senders to authenticate",
     "email rejected per*policy", "sender authentication", "authentication*failed*domain",
-    "not authorized to use domain", "unauthenticated mail",
-    "spf sender invalid", "dmarc sender invalid",
+    "not authorized to use domain", "unauthenticated mail", "spf sender invalid",
+    "dmarc sender invalid",
 )  # fmt: skip
 
 REQUIREPTR = (
@@ -29,8 +29,7 @@ REQUIREPTR = (
     "ip name lookup failed", "ip name possibly forged", "client host rejected: cannot find",
     "unresolvable relay host", "does not have a valid ptr", "name has no address",
     "without a valid sender domain", "no dns ptr", "reverse mapping", "ptr*not",
-    "forward*confirmed",
-    "ptr resource record", "bad dns ptr",
+    "forward*confirmed", "ptr resource record", "bad dns ptr",
 )  # fmt: skip
 
 BADREPUTATION = (
@@ -51,9 +50,8 @@ SPEEDING = (
     "receiving mail at a rate", "receivingrate", "sent too many messages", "daily limit",
     "hourly limit", "hourly quota", "sending limit", "try again slower", "limits for sender",
     "exceeded the rate", "mail flood", "recipient limit for", "has sent to too many",
-    "too many messages", "sent to this recipient too",
-    "send limit", "too many transaction", "too many recipients received", "frequency limit",
-    "sends too",
+    "too many messages", "sent to this recipient too", "send limit", "too many transaction",
+    "too many recipients received", "frequency limit", "sends too",
 )  # fmt: skip
 
 BLOCKED = (
@@ -80,8 +78,8 @@ BLOCKED = (
     "open proxy", "is listed", "rejected*by rbl", "esmtp not accepting connections",
     "not accepting connections", "unwanted traffic", "message*from*blocked*ip", "relay quota",
     "server access*forbidden", "refused mail service", "mail from*ip*refused",
-    "please contact*blocked", "abusive",
-    "blocked - see", "comcast block", "no smtp service for you",
+    "please contact*blocked", "abusive", "blocked - see", "comcast block",
+    "no smtp service for you",
 )  # fmt: skip
 
 SPAMDETECTED = (
@@ -95,14 +93,13 @@ SPAMDETECTED = (
     "suspected to be spam", "suspected spam", "appears to be unsolicited", "detected as",
     "rule imposed", "score*threshold", "classified as", "probable", "spam classification",
     "too many spam", "pornographic", "mail rejected by filter", "malicious url", "uri*blacklist",
-    "url*blacklist", "blacklisted link",
-    "unacceptable content", "brightmail",
+    "url*blacklist", "blacklisted link", "unacceptable content", "brightmail",
 )  # fmt: skip
 
 VIRUSDETECTED = (
     "rejected due to security policies", "ransomware", "malicious attachment", "malicious content",
-    "eicar", "security threat", "harmful content", "virus", "malware", "infected", "trojan",
-    "worm", "clamav", "contains*malicious",
+    "eicar", "security threat", "harmful content", "virus", "malware", "infected", "trojan", "worm",
+    "clamav", "contains*malicious",
 )  # fmt: skip
 
 POLICYVIOLATION = (
@@ -154,19 +151,17 @@ MESGTOOBIG = (
 EXCEEDLIMIT = (
     "message length exceeds administrative", "message length exceeds limit set by recipient",
     "message too large for this recipient", "message too large for recipient",
-    "message too big for recipient", "maximum allowed for this recipient",
-    "limit set by recipient", "recipient's size limit",
-    "message header size exceeds limit for recipient", "resolver.rst.recipsizelimit",
-    "message size exceeds*recipient", "exceeds administrative limit",
+    "message too big for recipient", "maximum allowed for this recipient", "limit set by recipient",
+    "recipient's size limit", "message header size exceeds limit for recipient",
+    "resolver.rst.recipsizelimit", "message size exceeds*recipient", "exceeds administrative limit",
 )  # fmt: skip
 
 NOTCOMPLIANTRFC = (
     "rfc 5322", "rfc5322", "rfc 2822", "rfc2822", "rfc 822", "not compliant", "non-compliant",
     "not rfc", "non-rfc", "rfc violation", "no-duplicate", "duplicate*header", "multiple*headers",
-    "missing*header", "from: header", "messages missing", "missing a valid", "bare lf",
-    "bare <lf>", "header is missing", "headers*malformed", "'from' header", "invalid header",
-    "valid address in", "multiple addresses in from", "without*message-id", "header*missing",
-    "not conform",
+    "missing*header", "from: header", "messages missing", "missing a valid", "bare lf", "bare <lf>",
+    "header is missing", "headers*malformed", "'from' header", "invalid header", "valid address in",
+    "multiple addresses in from", "without*message-id", "header*missing", "not conform",
 )  # fmt: skip
 
 CONTENTERROR = (
@@ -178,8 +173,8 @@ CONTENTERROR = (
     "media not supported", "undefined media", "routing loop detected -- too many received",
     "charset not supported", "smtputf8", "bad content", "improper mime", "message header*invalid",
     "had no*header", "message with invalid header", "too many 'received", "content-type",
-    "media error", "unsupported media",
-    "eight bit", "eight-bit", "improper header", "nested group", "missing final '@domain'",
+    "media error", "unsupported media", "eight bit", "eight-bit", "improper header", "nested group",
+    "missing final '@domain'",
 )  # fmt: skip
 
 MAIL: dict[Reason, tuple[str, ...]] = {

@@ -11,13 +11,13 @@ _R = Reason
 TOOMANYCONN = (
     "simultaneous connections exceeded", "maximum number of simultaneous", "too many simultaneous",
     "connections exceeded", "connection count", "concurrency limit", "connection*limit exceeded",
-    "too many open connections", "too many connections", "too many concurrent",
-    "too many sessions", "concurrent connections", "connections from your", "connection rate",
-    "max connections", "maximum connections", "connection limit", "number of connections",
-    "too many smtp sessions", "too many open", "many simultaneous", "connection refused*too many",
-    "server busy", "too many incoming", "session limit", "too many errors from your",
-    "connections per", "unusual*connections", "all sockets in use", "max*smtp connections",
-    "concurrent*connections", "has too many recipients", "many recipients at once",
+    "too many open connections", "too many connections", "too many concurrent", "too many sessions",
+    "concurrent connections", "connections from your", "connection rate", "max connections",
+    "maximum connections", "connection limit", "number of connections", "too many smtp sessions",
+    "too many open", "many simultaneous", "connection refused*too many", "server busy",
+    "too many incoming", "session limit", "too many errors from your", "connections per",
+    "unusual*connections", "all sockets in use", "max*smtp connections", "concurrent*connections",
+    "has too many recipients", "many recipients at once",
 )  # fmt: skip
 
 FAILEDSTARTTLS = (
@@ -25,8 +25,8 @@ FAILEDSTARTTLS = (
     "tls required but", "tls-only", "requires tls", "cannot start tls", "certificate error",
     "certificate is not trusted", "tls encryption required", "tls is mandatory", "starttls",
     "tls handshake", "tls required", "tls connection", "tls negotiation", "tls session",
-    "ssl handshake", "certificate verif", "certificate*expired", "server certificate",
-    "requiretls", "tls is required", "tls-required", "secure connection", "mta-sts", "dane",
+    "ssl handshake", "certificate verif", "certificate*expired", "server certificate", "requiretls",
+    "tls is required", "tls-required", "secure connection", "mta-sts", "dane",
 )  # fmt: skip
 
 SYSTEMFULL = (
@@ -51,11 +51,10 @@ SYSTEMERROR = (
     "user database", "service currently unavailable", "directory server failure",
     "resources temporarily", "resources unavailable", "unexpected error",
     "insufficient system resources", "delivery error", "service is not available",
-    "cannot send*message", "unable to process", "system incorrectly configured",
-    "internal reasons", "after multiple retries", "service refused, please try later",
-    "error in processing", "local delivery", "not capable of selected features",
-    "queue file write error", "server failure", "deferred*internal", "write error",
-    "undefined error", "application error",
+    "cannot send*message", "unable to process", "system incorrectly configured", "internal reasons",
+    "after multiple retries", "service refused, please try later", "error in processing",
+    "local delivery", "not capable of selected features", "queue file write error",
+    "server failure", "deferred*internal", "write error", "undefined error", "application error",
     "mail transport", "never_users", "lowest numbered mx", "unable to chdir", "unable to switch to",
     "unable to stat", "home directory is", "several matches found", "internal resource",
 )  # fmt: skip
@@ -70,16 +69,15 @@ NETWORKERROR = (
     "loop detected", "hop count", "looping", "forwarding loop", "forwarded more than",
     "network is unreachable", "network unreachable", "network error", "no route to host",
     "connection refused", "connection reset", "connection lost", "lost connection",
-    "connection was dropped", "host name lookup failure", "name lookup failure",
-    "name server*fail", "dns lookup", "dns error", "dns server", "nameserver",
-    "name service error", "host unreachable", "host is down", "unable to contact",
-    "unable to route", "can't connect", "cannot connect", "could not connect", "connection*closed",
-    "bad connection", "dns temporarily", "malformed name server", "no network connection",
-    "temporary dns", "could not resolve", "maximum forwarding", "server terminated",
-    "address already in use", "error during communication", "broken pipe",
-    "unable to establish connection", "didn't answer", "ip address lookup", "message loop",
-    "server closed connection",
-    "best-preference mx", "host lookup did not complete",
+    "connection was dropped", "host name lookup failure", "name lookup failure", "name server*fail",
+    "dns lookup", "dns error", "dns server", "nameserver", "name service error", "host unreachable",
+    "host is down", "unable to contact", "unable to route", "can't connect", "cannot connect",
+    "could not connect", "connection*closed", "bad connection", "dns temporarily",
+    "malformed name server", "no network connection", "temporary dns", "could not resolve",
+    "maximum forwarding", "server terminated", "address already in use",
+    "error during communication", "broken pipe", "unable to establish connection", "didn't answer",
+    "ip address lookup", "message loop", "server closed connection", "best-preference mx",
+    "host lookup did not complete",
 )  # fmt: skip
 
 EXPIRED = (
@@ -101,11 +99,10 @@ EXPIRED = (
     "did not accept our requests to connect", "establish an smtp connection", "too old",
     "cannot send message for", "has been delayed", "delivery attempts will continue",
     "will retry for", "delay in the delivery", "message has been delayed",
-    "hours and could not be delivered", "was not delivered within", "expiration",
-    "undelivered for", "was not delivered in", "unable to deliver*in the specified", "retry limit",
-    "maximum time", "not been delivered yet", "not yet received", "host unavailable",
-    "no answer from", "socket error", "message*expired", "for too long",
-    "could not be delivered in",
+    "hours and could not be delivered", "was not delivered within", "expiration", "undelivered for",
+    "was not delivered in", "unable to deliver*in the specified", "retry limit", "maximum time",
+    "not been delivered yet", "not yet received", "host unavailable", "no answer from",
+    "socket error", "message*expired", "for too long", "could not be delivered in",
 )  # fmt: skip
 
 MAILERERROR = (
@@ -146,8 +143,17 @@ PLAIN: tuple[tuple[Reason, tuple[str, ...]], ...] = (
     (_R.REJECTED, ("administrative prohibition - envelope",)),
     (
         _R.FILTERED,
-        ("recipient has rejected", "recipient has blocked", "only accepts mail from approved"),
+        (
+            "recipient has rejected",
+            "recipient has blocked",
+            "only accepts mail from approved",
+            "recipient does not accept mail from",
+            "user blocks mail",
+            "recipient only accepts",
+        ),
     ),
+    (_R.SUPPRESSED, ("do-not-send",)),
+    (_R.SYNTAXERROR, ("syntax error: bad",)),
     (_R.SPEEDING, ("send limit exceeded", "too many transaction", "too many recipients received")),
     (_R.TOOMANYCONN, ("has too many recipients",)),
 )

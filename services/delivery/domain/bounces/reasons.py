@@ -80,7 +80,7 @@ STATUSES: dict[str, tuple[str, Reason | None, Reason | None]] = {
     "2.2": ("Mailbox full", _R.MAILBOXFULL, _R.MAILBOXFULL),
     "2.3": ("Message length exceeds administrative limit", _R.EXCEEDLIMIT, _R.EXCEEDLIMIT),
     "2.4": ("Mailing list expansion problem", _R.FILTERED, _R.FILTERED),
-    "3.0": ("Other or undefined mail system status", _R.SYSTEMERROR, None),
+    "3.0": ("Other or undefined mail system status", _R.SYSTEMERROR, _R.SYSTEMERROR),
     "3.1": ("Mail system full", _R.SYSTEMFULL, _R.SYSTEMFULL),
     "3.2": ("System not accepting network messages", _R.NOTACCEPT, _R.NOTACCEPT),
     "3.3": ("System not capable of selected features", _R.SYSTEMERROR, _R.SYSTEMERROR),
