@@ -27,7 +27,7 @@ from services.delivery.domain.email_addresses import (
     SuppressionReason,
     key_of,
 )
-from services.delivery.domain.email_codes import CODES, code_of_reason
+from services.delivery.domain.email_codes import CODES, of_bounce
 from services.delivery.domain.email_events import TOLD, EmailEvent, EventKind, Stored
 from services.delivery.domain.model import DeliveryState
 from services.delivery.sending.settled import delivery_id, delivery_name
@@ -83,7 +83,6 @@ class EmailEvents:
         events = []
         for at, bounce in enumerate(parse(raw)):
             kind = _kind_of(bounce)
-            code = code_of_reason(bounce.reason, temporary=not bounce.hard)
             event = EmailEvent(
                 RAW,
                 f"{digest}:{at}",
@@ -92,7 +91,7 @@ class EmailEvents:
                 now,
                 recipient=bounce.recipient,
                 reference=read_reference(bounce.message_id) or read_reference(bounce.feedback_id),
-                code=code,
+                code=of_bounce(bounce).name,
                 detail=bounce.diagnostic,
                 payload=raw[:_KEPT_RAW],
             )

@@ -219,6 +219,13 @@ async def test_a_bounce_message_of_ours_suppresses(world, events, sent, account)
     assert len(await events.published()) == 1
 
 
+async def test_a_bounce_for_good_that_is_not_the_address_s_fault_is_no_delay(world, events, sent):
+    reference, _ = sent
+    raw = bounce(reference_of(*reference["reference"]), status="5.7.1")
+    [stored] = await events.handler.receive_bounce(raw)
+    assert stored.event.code == "email_recipient_refuses"
+
+
 async def test_a_bounce_message_that_anybody_wrote_suppresses_nobody(world, events, sent, account):
     reference, address = sent
     ours = reference_of(*reference["reference"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from services.delivery.domain.bounces.reasons import Reason
 
@@ -162,6 +163,7 @@ _POLICY = ("polic", "fail", "invalid", "not pass", "domain", "mismatch", "evalua
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _SENTENCE = re.compile(r"[.;!?]\s|[。；！？]")  # noqa: RUF001 Chinese punctuation
 _SAID = re.compile(r"^.{0,200}? said: ", re.DOTALL)  # Names the server, not the client.
+_MAX_READ = 800
 _MAX_SENTENCES = 60
 _IP = re.compile(r"\[?\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b\]?")
 
@@ -223,8 +225,11 @@ _STATEMENTS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def reason_of(text: str) -> Reason | None:
-    """What the text states, None for nothing that is known. Linear in the text's length."""
+    """What the text states in its first 800 characters, None for nothing that is known. A report
+    says the same of many recipients, hence the cache."""
+    text = text[:_MAX_READ]
     sentences = _SENTENCE.split(_IP.sub(" ip ", _SAID.sub("", _folded(text), count=1)))[
         :_MAX_SENTENCES
     ]
