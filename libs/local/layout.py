@@ -66,6 +66,7 @@ class Wiring:
             "PQ_GATEWAY_ADMIN_TOKEN": str(self.home.admin_token),
             "PQ_DELIVERY_SECRET_KEYS": str(self.home.secret("delivery-secret-keys")),
             "PQ_PUBLIC_URL": self.gateway_url,
+            "PQ_MARKET_RAW": str(self.home.path / "raw"),
             "PQ_EMAIL_SINK": str(self.home.path / "mails"),
         }
 

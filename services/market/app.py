@@ -11,6 +11,7 @@ from services.market.handlers.ingest import Ingest, Limits
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
 from services.market.store.history import RowHistory
+from services.market.store.raw import open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -25,7 +26,7 @@ async def build(rt: Runtime, config: Config) -> None:
         rows=config.max_rows,
         days_ahead=config.max_days_ahead,
     )
-    ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits)
+    ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, open_raw(config.raw))
     tokens = rt.page_tokens()
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,

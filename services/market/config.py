@@ -39,6 +39,11 @@ class Config(ServiceConfig):
         help="sources and their currencies; a card's headline is of the first that quotes it",
         parse=currencies,
     )
+    raw: str = field(
+        "PQ_MARKET_RAW",
+        ".pq/raw",
+        help="where files are kept as they came: a folder, or an object store such as s3://…",
+    )
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"
     )

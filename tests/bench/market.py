@@ -55,7 +55,9 @@ async def run(scale: int) -> list[Row]:
         try:
             await server.ready()
             clock = SystemClock()
-            world = await open_world(server.dsn("postgres"), clock, Ids(clock))
+            world = await open_world(
+                server.dsn("postgres"), clock, Ids(clock), Path(folder) / "raw"
+            )
             try:
                 rows = await _ingest(world, scale)
                 rows += await _storing(world, server, scale, Path(folder))

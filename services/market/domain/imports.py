@@ -28,7 +28,10 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A file that was taken in; `day` is None for a catalogue, `version` where nothing differed."""
+    """A file that was taken in; `day` is None for a catalogue, `version` where nothing differed.
+
+    `raw` is where its bytes are kept, None where they are not.
+    """
 
     id: UUID
     kind: Kind
@@ -45,6 +48,7 @@ class Import:
     change_count: int
     version: int | None
     mode: Mode
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

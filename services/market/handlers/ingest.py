@@ -24,6 +24,7 @@ from services.market.handlers import events
 from services.market.handlers.card_index import CardIndex
 from services.market.handlers.versions import Version, correct, first
 from services.market.store import cards, imports, plans, quotes, snapshots, sources
+from services.market.store.raw import RawFiles
 from services.market.store.sources import Source
 
 # Up to so many bytes, and so many changes, the work is done in about a millisecond: sooner than a
@@ -44,7 +45,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ImportFile:
-    """The command: a whole file, its digest checked. `day` is None where the file says it."""
+    """The command: a whole file, its digest checked. `day` is None where the file says it.
+
+    `raw` is where the bytes are kept: the use case says it.
+    """
 
     kind: Kind
     source: str
@@ -54,6 +58,7 @@ class ImportFile:
     backfill: bool
     data: bytes
     sha256: str
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,20 @@ class Ingest:
     """The use case, with what it keeps between files."""
 
     def __init__(
-        self, db: Database, clock: Clock, ids: Ids, currencies: Mapping[str, str], limits: Limits
+        self,
+        db: Database,
+        clock: Clock,
+        ids: Ids,
+        currencies: Mapping[str, str],
+        limits: Limits,
+        raw: RawFiles,
     ) -> None:
         self.limits = limits
         self._db = db
         self._clock = clock
         self._ids = ids
         self._currencies = currencies
+        self._raw = raw
         self._sources: dict[str, Source] = {}
         self._months: set[tuple[int, int]] = set()
         self._index = CardIndex()
@@ -114,6 +126,9 @@ class Ingest:
             parsed = await self._parse(command)
         except FileRefusedError as error:
             raise refused(error) from None
+        # Before the rows: a day that is published can always be explained.
+        kept = await self._raw.keep(command.source, command.sha256, command.data)
+        command = replace(command, raw=kept)
         if isinstance(parsed, Prices):
             await self._ensure_month(parsed.day)
         async with self._turns[command.source], self._db.transaction() as tx:
@@ -232,4 +247,5 @@ class Ingest:
             change_count=0,
             version=None,
             mode=Mode.UNSPECIFIED,
+            raw=command.raw,
         )

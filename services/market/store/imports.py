@@ -23,7 +23,8 @@ FILTERS = {
 
 _COLUMNS = (
     "i.import, i.kind, s.name as source, i.day, i.file_name, i.sha256, i.size, i.create_time,"
-    " i.row_count, i.accepted_count, i.rejected_count, i.change_count, i.version, i.mode"
+    " i.row_count, i.accepted_count, i.rejected_count, i.change_count, i.version, i.mode,"
+    " i.raw"
 )
 _FROM = "from imports i join sources s using (source)"
 
@@ -79,8 +80,9 @@ async def insert(tx: Tx, source: int, item: Import) -> None:
     ]
     await tx.execute(
         "insert into imports (import, kind, source, day, file_name, sha256, size, create_time,"
-        " row_count, accepted_count, rejected_count, faults, change_count, version, mode)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        " row_count, accepted_count, rejected_count, faults, change_count, version, mode,"
+        " raw)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         item.id,
         item.kind,
         source,
@@ -96,6 +98,7 @@ async def insert(tx: Tx, source: int, item: Import) -> None:
         item.change_count,
         item.version,
         item.mode,
+        item.raw,
     )
 
 

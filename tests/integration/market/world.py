@@ -16,6 +16,7 @@ from pq.market.v1.market_events_pb2 import PricesChanged, SnapshotPublished
 from services.market.app import MIGRATIONS
 from services.market.domain.imports import Kind
 from services.market.handlers.ingest import ImportFile, Ingest, Limits, Outcome
+from services.market.store.raw import open_raw
 
 HEADING = "date,category,group_id,product_id,subtype,market,low,mid,high,direct_low"
 SOURCES = {"tcgplayer": "USD", "cardmarket": "EUR"}
@@ -44,7 +45,8 @@ def card(product: int) -> str:
 class World:
     """The use case on a database, and what it left in the outbox."""
 
-    def __init__(self, db: Database, clock, ids) -> None:
+    def __init__(self, db: Database, clock, ids, raw: Path) -> None:
+        self.raw = raw
         self.db = db
         self.clock = clock
         self.ids = ids
@@ -52,7 +54,9 @@ class World:
 
     def another(self, limits: Limits | None = None) -> Ingest:
         """The use case as a second process would have it: nothing remembered."""
-        return Ingest(self.db, self.clock, self.ids, SOURCES, limits or Limits())
+        return Ingest(
+            self.db, self.clock, self.ids, SOURCES, limits or Limits(), open_raw(str(self.raw))
+        )
 
     async def take(self, data: bytes, ingest: Ingest | None = None, **values) -> Outcome:
         """Takes a file in."""
@@ -107,12 +111,12 @@ def flat(events: Iterable[PricesChanged]) -> dict[str, tuple]:
     }
 
 
-async def open_world(dsn: str, clock, ids) -> World:
+async def open_world(dsn: str, clock, ids, raw: Path) -> World:
     """A migrated database with an outbox."""
     await migrate(dsn, FOLDERS)
     box = Outbox(Catalog.load(), "/pq/market", ids, clock)
     db = await Database.connect(dsn, application="test", max_size=4, outbox=box)
-    return World(db, clock, ids)
+    return World(db, clock, ids, raw)
 
 
 def squeeze(data: bytes) -> bytes:
