@@ -213,13 +213,14 @@ def test_facts_note_what_they_lack_until_it_is_learnt():
 
 
 def test_a_record_that_only_wants_our_time_gets_little():
-    """64 KiB in each record, judged 30 times, as a report of many answers does."""
+    """64 KiB in each record, judged 30 times, as a report of many answers does. It takes a second;
+    what is quadratic in 64 KiB takes many minutes."""
     long = ["v=spf1" + " ip4:192.0.2.1" * 5000, "v=DMARC1" + ";p=none" * 9000]
     known = facts(shop_test=long[:1], __dmarc_shop_test=long[1:])
     begun = time.process_time()
     for _ in range(30):
         report = assess(SUBJECT, known, organization)
-    assert time.process_time() - begun < 3
+    assert time.process_time() - begun < 60
     assert {f.code for f in report.findings} >= {"spf_syntax", "dmarc_syntax"}
 
 
