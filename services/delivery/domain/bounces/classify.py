@@ -91,6 +91,14 @@ _OF_COMMAND = {
     "HELO": _R.BLOCKED,
     "MAIL": _R.REJECTED,
 }
+# RFC 7504: hosts that take no mail. RFC 4954 §4.7: they speak of who asks.
+_OF_REPLY = {
+    "521": _R.NOTACCEPT,
+    "556": _R.NOTACCEPT,
+    "530": _R.SECURITYERROR,
+    "534": _R.SECURITYERROR,
+    "535": _R.SECURITYERROR,
+}
 # RFC 5321 §4.2.2: they speak of commands.
 _OF_PROTOCOL = frozenset({"500", "501", "502", "503", "504", "555"})
 
@@ -117,6 +125,7 @@ def reason_of(diagnostic: Diagnostic) -> Reason:
         found = (
             _first(f"{text} {more}", _WEAK)
             or _by_words(context, diagnostic)
+            or _OF_REPLY.get(diagnostic.reply)
             or _OF_COMMAND.get(diagnostic.command)
             or (_R.SYNTAXERROR if diagnostic.reply in _OF_PROTOCOL else None)
         )

@@ -41,7 +41,7 @@ _ABSENT = (
     "been removed", "not listed", "not registered", "unregistered", "not known", "is not local",
     "doesn't have", "not a known", "incorrect", "wrong", "not in use", "no longer in use",
     "not be located", "n't exist", "not exists", "is not exist", "is not here", "no record",
-    "misspelled", "not be resolved", "cannot resolve", "no match", "not provisioned",
+    "misspelled", "not be resolved", "cannot resolve", "no match", "not provisioned", "n't known",
     "unbekannt", "existiert nicht", "nicht gefunden", "nicht bekannt", "ungultig",
     "nicht vorhanden",
     "inconnu", "n'existe pas", "n'existe plus", "introuvable", "invalide", "n'a pas ete trouve",
@@ -93,7 +93,8 @@ _DOMAIN_CJK = ("域名", "网域", "網域", "ドメイン", "도메인")
 _REFUSED = (
     "reject", "refuse", "denied", "blocked", "not accepted", "not allowed", "prohibited",
     "not permitted", "banned", "forbidden", "blacklist", "denylist", "declin", "disallow",
-    "not welcome", "restrict", "abgelehnt", "verweigert", "geblockt", "blockiert",
+    "not welcome", "restrict", "deny list", "block list", "abgelehnt", "verweigert", "geblockt",
+    "blockiert",
     "refuse", "rejete", "bloque", "rechazad", "rejeitad", "recusad", "rifiutat", "geweigerd",
     "odrzucon", "отклонен", "отвергнут", "запрещ",
 )  # fmt: skip
@@ -179,7 +180,7 @@ def _any(*groups: tuple[str, ...]) -> str:
     found = []
     for word in dict.fromkeys(_folded(word) for group in groups for word in group):
         plain = re.escape(word).replace("\\ ", r"\s")
-        begins = r"\b" if word[0] < "\u0500" else ""
+        begins = r"\b" if word[0] < "\u0500" and not word.startswith("n't") else ""
         found.append(begins + plain + (r"\b" if len(word) <= 3 and word.isascii() else ""))
     return "(?:" + "|".join(found) + ")"
 
@@ -205,6 +206,7 @@ _STATEMENTS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (_R.TOOMANYCONN, _statement(_SESSION, said=(_MANY,))),
     (_R.TOOMANYCONN, _statement(_RECIPIENTS, said=(_MANY,))),
     (_R.FILTERED, _statement(_RECIPIENT, said=(_WANTS,))),
+    (_R.REJECTED, _statement(("no rights", "no permission"), said=(("send", "post", "write"),))),
     (_R.MAILBOXFULL, _statement(_RECIPIENT, _RECIPIENT_CJK, said=(_FULL, _FULL_CJK))),
     (_R.MESGTOOBIG, _statement(_MESSAGE, _MESSAGE_CJK, said=(_BIG, _BIG_CJK))),
     (_R.HOSTUNKNOWN, _statement(_DOMAIN, _DOMAIN_CJK, said=(_ABSENT, _ABSENT_CJK))),

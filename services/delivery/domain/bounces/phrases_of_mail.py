@@ -51,7 +51,7 @@ SPEEDING = (
     "hourly limit", "hourly quota", "sending limit", "try again slower", "limits for sender",
     "exceeded the rate", "mail flood", "recipient limit for", "has sent to too many",
     "too many messages", "sent to this recipient too", "send limit", "too many transaction",
-    "too many recipients received", "frequency limit", "sends too",
+    "too many recipients received", "frequency limit", "high a rate", "too high rate", "sends too",
 )  # fmt: skip
 
 BLOCKED = (

@@ -137,8 +137,11 @@ SERVERS: dict[Reason, tuple[str, ...]] = {
 
 # Heard before all the others: they leave no doubt, whatever else is said.
 PLAIN: tuple[tuple[Reason, tuple[str, ...]], ...] = (
-    (_R.MAILERERROR, ("child process of*returned", "command does not exist")),
-    (_R.SECURITYERROR, ("turn on smtp authentication",)),
+    (
+        _R.MAILERERROR,
+        ("child process of*returned", "command does not exist", "delivery program failed"),
+    ),
+    (_R.SECURITYERROR, ("turn on smtp authentication", "username or password")),
     (_R.BLOCKED, ("blackhole site", "refused by blackhole", "internal resource*mimecast")),
     (_R.REJECTED, ("administrative prohibition - envelope",)),
     (
