@@ -19,57 +19,54 @@ _NEAR = 60
 # Each is the beginning of a word, unless it is of a writing without spaces, or of three letters.
 _RECIPIENT = (
     "user", "recipient", "mailbox", "mail box", "inbox", "address", "account", "alias",
-    "local part",
-    "maildrop", "employee", "customer", "subscriber", "e-mail id",
-    "empfanger", "empfaenger", "benutzer", "postfach", "adresse", "konto", "teilnehmer",
-    "destinataire", "utilisateur", "boite", "compte", "abonne",
-    "usuario", "destinatario", "buzon", "cuenta", "direccion", "caixa", "conta", "endereco",
-    "utente", "casella", "indirizzo", "ontvanger", "gebruiker", "postvak", "uzytkownik", "odbiorc",
-    "skrzynk", "пользовател", "получател", "адрес", "ящик", "учетн", "абонент",
+    "local part", "maildrop", "employee", "customer", "subscriber", "e-mail id", "empfanger",
+    "empfaenger", "benutzer", "postfach", "adresse", "konto", "teilnehmer", "destinataire",
+    "utilisateur", "boite", "compte", "abonne", "usuario", "destinatario", "buzon", "cuenta",
+    "direccion", "caixa", "conta", "endereco", "utente", "casella", "indirizzo", "ontvanger",
+    "gebruiker", "postvak", "uzytkownik", "odbiorc", "skrzynk", "пользовател", "получател", "адрес",
+    "ящик", "учетн", "абонент",
 )  # fmt: skip
 _RECIPIENT_CJK = (
-    "用户", "用戶", "收件人", "邮箱", "郵箱", "信箱", "帐户", "账户",
-    "帐号", "账号", "帳號", "收信人", "地址", "ユーザ", "宛先", "アドレス", "メールボックス",
-    "受信者", "受信箱", "アカウント", "利用者", "사용자", "수신자", "수신인", "메일함", "계정",
+    "用户", "用戶", "收件人", "邮箱", "郵箱", "信箱", "帐户", "账户", "帐号", "账号", "帳號",
+    "收信人", "地址", "ユーザ", "宛先", "アドレス", "メールボックス", "受信者", "受信箱",
+    "アカウント", "利用者", "사용자", "수신자", "수신인", "메일함", "계정",
 )  # fmt: skip
 _ABSENT = (
-    "n't be resolved",
-    "unknown", "not found", "not exist", "no such", "does not exist", "doesn't exist", "nonexist",
-    "non-exist", "non exist", "invalid", "not valid", "isn't valid", "no longer exist",
-    "never existed", "not recogni", "unrecogni", "cannot be found", "can't be found",
-    "could not be found", "couldn't be found", "was not found", "wasn't found", "been deleted",
-    "been removed", "not listed", "not registered", "unregistered", "not known", "is not local",
-    "doesn't have", "not a known", "incorrect", "wrong", "not in use", "no longer in use",
-    "not be located", "n't exist", "not exists", "is not exist", "is not here", "no record",
-    "misspelled", "not be resolved", "cannot resolve", "no match", "not provisioned", "n't known",
-    "unbekannt", "existiert nicht", "nicht gefunden", "nicht bekannt", "ungultig",
-    "nicht vorhanden",
-    "inconnu", "n'existe pas", "n'existe plus", "introuvable", "invalide", "n'a pas ete trouve",
-    "desconocid", "no existe", "no valid", "no encontrad", "no se encontr", "inexistente",
-    "desconhecid", "nao existe", "nao encontrad", "nao foi encontrad", "invalido",
-    "sconosciut", "inesistente", "non esiste", "non trovat", "non valid",
-    "bestaat niet", "onbekend", "niet gevonden", "nieznan", "nie istnieje", "nie znalezion",
-    "не найден", "не существует", "нет такого", "такого", "неизвест", "несуществующ",
+    "n't be resolved", "unknown", "not found", "not exist", "no such", "does not exist",
+    "doesn't exist", "nonexist", "non-exist", "non exist", "invalid", "not valid", "isn't valid",
+    "no longer exist", "never existed", "not recogni", "unrecogni", "cannot be found",
+    "can't be found", "could not be found", "couldn't be found", "was not found", "wasn't found",
+    "been deleted", "been removed", "not listed", "not registered", "unregistered", "not known",
+    "is not local", "doesn't have", "not a known", "incorrect", "wrong", "not in use",
+    "no longer in use", "not be located", "n't exist", "not exists", "is not exist", "is not here",
+    "no record", "misspelled", "not be resolved", "cannot resolve", "no match", "not provisioned",
+    "n't known", "could not find", "no dns record", "not on file", "unbekannt", "existiert nicht",
+    "nicht gefunden", "nicht bekannt", "ungultig", "nicht vorhanden", "inconnu", "n'existe pas",
+    "n'existe plus", "introuvable", "invalide", "n'a pas ete trouve", "desconocid", "no existe",
+    "no valid", "no encontrad", "no se encontr", "inexistente", "desconhecid", "nao existe",
+    "nao encontrad", "nao foi encontrad", "invalido", "sconosciut", "inesistente", "non esiste",
+    "non trovat", "non valid", "bestaat niet", "onbekend", "niet gevonden", "nieznan",
+    "nie istnieje", "nie znalezion", "не найден", "не существует", "нет такого", "такого",
+    "неизвест", "несуществующ",
 )  # fmt: skip
 _ABSENT_CJK = (
-    "不存在", "无此", "無此", "未找到", "找不到", "查无", "無効", "存在しません",
-    "存在しない", "存在致しません", "見つかりません", "不明", "찾을 수 없", "존재하지", "알 수 없",
+    "不存在", "无此", "無此", "未找到", "找不到", "查无", "無効", "存在しません", "存在しない",
+    "存在致しません", "見つかりません", "不明", "찾을 수 없", "존재하지", "알 수 없",
 )  # fmt: skip
 _FULL = (
-    "full", "quota", "out of space", "no space", "storage", "capacity",
-    "voll", "uberfullt", "uberschritten", "plein", "depasse", "sature", "llen", "supera", "excedi",
-    "chei", "lotad", "pien", "esaurit", "vol", "przepelnion", "pełn", "peln", "переполн",
-    "превышен",
+    "full", "quota", "out of space", "no space", "no free space", "storage", "capacity", "voll",
+    "uberfullt", "uberschritten", "plein", "depasse", "sature", "llen", "supera", "excedi", "chei",
+    "lotad", "pien", "esaurit", "vol", "przepelnion", "pełn", "peln", "переполн", "превышен",
     "заполнен",
 )  # fmt: skip
 _FULL_CJK = ("已满", "已滿", "容量", "いっぱい", "一杯", "満杯", "초과", "가득")
 _OFF = (
     "disabled", "suspended", "inactive", "locked", "deactivated", "terminated", "closed", "blocked",
     "frozen", "expired", "cancelled", "canceled", "not active", "no longer active", "dormant",
-    "no longer accepts", "discontinued",
-    "gesperrt", "deaktiviert", "inaktiv", "desactiv", "suspend", "bloque", "inactif", "resilie",
-    "inactiv", "inativ", "desativad", "bloquead", "disabilitat", "sospes", "disattivat",
-    "geblokkeerd", "uitgeschakeld", "заблокирован", "отключен", "неактив", "удален",
+    "no longer accepts", "discontinued", "gesperrt", "deaktiviert", "inaktiv", "desactiv",
+    "suspend", "bloque", "inactif", "resilie", "inactiv", "inativ", "desativad", "bloquead",
+    "disabilitat", "sospes", "disattivat", "geblokkeerd", "uitgeschakeld", "заблокирован",
+    "отключен", "неактив", "удален",
 )  # fmt: skip
 _OFF_CJK = ("禁用", "停用", "停止", "冻结", "凍結", "锁定", "解約", "利用停止", "정지", "휴면")
 _MESSAGE = (
@@ -78,11 +75,10 @@ _MESSAGE = (
 )  # fmt: skip
 _MESSAGE_CJK = ("邮件", "郵件", "メッセージ", "メール", "サイズ", "메일", "메시지")
 _BIG = (
-    "bigger than", "more than", "is over", "larger than", "above",
+    "exceeds the allowed", "bigger than", "more than", "is over", "larger than", "above",
     "too large", "too big", "too long", "exceeds the maximum", "exceeds the limit",
-    "over the limit",
-    "zu gross", "zu groß", "trop volumineux", "trop grand", "trop gros", "demasiado grande",
-    "muito grande", "troppo grande", "te groot", "zbyt duz", "слишком больш",
+    "over the limit", "zu gross", "zu groß", "trop volumineux", "trop grand", "trop gros",
+    "demasiado grande", "muito grande", "troppo grande", "te groot", "zbyt duz", "слишком больш",
 )  # fmt: skip
 _BIG_CJK = ("大きすぎ", "大小超", "过大", "過大", "太大", "너무 큽")
 _DOMAIN = (
@@ -94,9 +90,8 @@ _REFUSED = (
     "reject", "refuse", "denied", "blocked", "not accepted", "not allowed", "prohibited",
     "not permitted", "banned", "forbidden", "blacklist", "denylist", "declin", "disallow",
     "not welcome", "restrict", "deny list", "block list", "abgelehnt", "verweigert", "geblockt",
-    "blockiert",
-    "refuse", "rejete", "bloque", "rechazad", "rejeitad", "recusad", "rifiutat", "geweigerd",
-    "odrzucon", "отклонен", "отвергнут", "запрещ",
+    "blockiert", "refuse", "rejete", "bloque", "rechazad", "rejeitad", "recusad", "rifiutat",
+    "geweigerd", "odrzucon", "отклонен", "отвергнут", "запрещ",
 )  # fmt: skip
 _REFUSED_CJK = ("拒绝", "拒絕", "拒否", "拒収", "退信", "被拒", "屏蔽", "거부", "차단")
 _SPAM = ("spam", "junk", "unsolicited", "pourriel", "спам", "bulk mail", "phish")
@@ -123,13 +118,23 @@ _TIME_UP = (
 
 _MOVED = (
     "moved", "new mailbox", "new address", "changed to", "elsewhere", "relocated", "neue adresse",
-    "nouvelle adresse", "nueva direccion",
+    "nouvelle adresse",
 )  # fmt: skip
 _WANTS = (
     "only accepts", "only receives", "does not accept mail from", "does not want", "not wish",
     "blocks mail", "blocks you", "has blocked", "privacy settings", "personal filter",
 )  # fmt: skip
-_FILE = ("attachment", "archive", "file", "extension", "zip", "anhang", "piece jointe", "adjunto")
+_FILE = (
+    "attachment",
+    "archive",
+    "file type",
+    "files",
+    "extension",
+    "zip",
+    "anhang",
+    "piece jointe",
+    "adjunto",
+)
 _RATE = (
     "hourly", "daily", "per hour", "per day", "per minute", "throughput", "sending rate", "rate",
     "frequency", "volume", "messages", "mails",
@@ -191,7 +196,6 @@ def _statement(*things: tuple[str, ...], said: tuple[tuple[str, ...], ...]) -> r
     return re.compile(f"{thing}{near}{predicate}|{predicate}{near}{thing}")
 
 
-# The more telling first, as in `classify`.
 _STATEMENTS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (_R.VIRUSDETECTED, re.compile(_any(_VIRUS))),
     (_R.SPAMDETECTED, _statement(_SPAM, _SPAM_CJK, said=(_REFUSED, _REFUSED_CJK, _JUDGED))),
