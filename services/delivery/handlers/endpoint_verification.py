@@ -28,7 +28,7 @@ from services.delivery.domain.model import (
 from services.delivery.domain.outcome import Exchange
 from services.delivery.handlers import payload
 from services.delivery.handlers.endpoints import missing
-from services.delivery.store import endpoints
+from services.delivery.store import endpoint_targets, endpoints
 from services.delivery.store.vault import Vault
 
 _CHALLENGE_BYTES = 24
@@ -56,7 +56,7 @@ class EndpointVerification:
     async def verify(self, account: UUID, id: UUID) -> Endpoint:
         """Asks now; answers the endpoint as it is then. Raises AppError (NOT_FOUND)."""
         endpoint = await endpoints.get(self._db, self._vault, account, id)
-        target = (await endpoints.targets(self._db, self._vault, [id])).get(id)
+        target = (await endpoint_targets.get(self._db, self._vault, [id])).get(id)
         if endpoint is None or target is None:
             raise missing(id)
         challenge = base64.urlsafe_b64encode(self._random(_CHALLENGE_BYTES)).decode()

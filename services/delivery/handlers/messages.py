@@ -18,7 +18,7 @@ from services.delivery import errors
 from services.delivery.domain.model import CUSTOM, ENDPOINT_TEST, EVENT_TYPES, Message
 from services.delivery.handlers import payload
 from services.delivery.sending.intake import Intake
-from services.delivery.store import endpoints, messages
+from services.delivery.store import endpoint_targets, messages
 from services.delivery.store.vault import Vault
 
 MAX_PAYLOAD = 256 * 1024
@@ -78,7 +78,7 @@ class Messages:
             deliver_by=None,
         )
         async with self._db.transaction() as tx:
-            found = await endpoints.targets(tx, self._vault, [endpoint])
+            found = await endpoint_targets.get(tx, self._vault, [endpoint])
             if endpoint not in found or found[endpoint].account != account:
                 raise not_found(name)
             await messages.insert(tx, [message])

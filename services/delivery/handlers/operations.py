@@ -25,7 +25,7 @@ from services.delivery.handlers import payload
 from services.delivery.sending.intake import Intake
 from services.delivery.sending.settled import delivery_id, publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import again, endpoints, messages, operations
+from services.delivery.store import again, endpoint_targets, endpoints, messages, operations
 from services.delivery.store.vault import Vault
 
 STEP = 500
@@ -168,7 +168,7 @@ class Operations:
         """Sends those again that were sent, and for the first time those that were not."""
         changed = await again.redeliver(tx, operation.endpoint, ids, _SETTLED)
         known = await messages.delivered_to(tx, operation.endpoint, ids)
-        target = (await endpoints.targets(tx, self._vault, [operation.endpoint]))[
+        target = (await endpoint_targets.get(tx, self._vault, [operation.endpoint]))[
             operation.endpoint
         ]
         missing = await messages.by_id(tx, [id for id in ids if id not in known])

@@ -10,7 +10,7 @@ from libs.db import Tx
 from services.delivery.domain.model import Message, Target
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import again, endpoints, leases, messages
+from services.delivery.store import again, endpoint_targets, leases, messages
 from services.delivery.store.vault import Vault
 
 
@@ -26,7 +26,7 @@ class Intake:
         to this process is sent as soon as it is committed."""
         accounts = list({message.account for message in made})
         by_account: dict[UUID, list[Target]] = {id: [] for id in accounts}
-        for target in await endpoints.targets_of_accounts(tx, self._vault, accounts):
+        for target in await endpoint_targets.of_accounts(tx, self._vault, accounts):
             by_account[target.account].append(target)
         new = await messages.insert(tx, made)
         await self.send(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -179,6 +180,15 @@ async def _reseal_headers(tx: Tx, vault: Vault, ids: Sequence[UUID]) -> None:
     await tx.executemany(
         "update endpoints set headers_key_id = $2, headers_sealed = $3 where id = $1", sealed
     )
+
+
+def open_headers(vault: Vault, id: UUID, row: Any) -> dict[str, str]:
+    """The headers that an endpoint's owner set, of a row with their columns. Raises VaultError."""
+    if row["headers_sealed"] is None:
+        return {}
+    told = vault.open(id, row["headers_key_id"], row["headers_sealed"], HEADERS)
+    headers: dict[str, str] = json.loads(told)
+    return headers
 
 
 def _version(vault: Vault, id: UUID, row: Any) -> Version:

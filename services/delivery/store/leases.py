@@ -14,7 +14,7 @@ from uuid import UUID
 
 from libs.db import Reader, Tx
 from services.delivery.domain.model import Leased, Message, Target
-from services.delivery.store import emails, endpoints, lanes, order
+from services.delivery.store import emails, endpoint_targets, lanes, order
 from services.delivery.store.vault import Vault
 
 _INSERT = """
@@ -161,7 +161,7 @@ async def claim(
     if not rows:
         return []
     ids = {row["endpoint"] for row in rows}
-    targets = await endpoints.targets(tx, vault, list(ids))
+    targets = await endpoint_targets.get(tx, vault, list(ids))
     if len(targets) < len(ids):
         targets |= await emails.targets(tx, list(ids - targets.keys()))
     return [

@@ -11,7 +11,7 @@ from services.delivery.domain.model import DeliveryState
 from services.delivery.domain.outcome import Attempted, Exchange, Verdict
 from services.delivery.handlers.retention import Retention
 from services.delivery.sending.dispatcher import Limits
-from services.delivery.store import endpoints, lanes, leases, outcomes, workers
+from services.delivery.store import endpoint_targets, lanes, leases, outcomes, workers
 from services.delivery.store.leases import Lease
 from tests.integration.delivery import receiver as behave
 from tests.integration.delivery.world import DELIVERED, FAILED, PENDING, until
@@ -90,7 +90,7 @@ async def two_leases(world, account):
     await world.endpoint(account, "http://127.0.0.1:65535/")
     id = world.ids.uuid()
     await workers.register(world.db, id, "test")
-    [target] = await endpoints.targets_of_accounts(world.db, world.vault, [account])
+    [target] = await endpoint_targets.of_accounts(world.db, world.vault, [account])
     held = []
     sender = await world.sender(limits=Limits(capacity=0))
     await world.tell(sender, world.fired(account))

@@ -40,7 +40,7 @@ from services.delivery.handlers.sweeping import Sweeps
 from services.delivery.sending.dispatcher import Dispatcher, Limits
 from services.delivery.sending.health import HealthPolicy
 from services.delivery.sending.worker import Pace, Worker
-from services.delivery.store import endpoints
+from services.delivery.store import endpoint_targets, endpoints
 from services.delivery.store.vault import Vault
 
 FOLDERS = [
@@ -146,7 +146,7 @@ class World:
     async def target(self, name: str) -> Target:
         """What sending to the endpoint of that name needs."""
         id = resource_id("endpoints", "ep", name)
-        return (await endpoints.targets(self.db, self.vault, [id]))[id]
+        return (await endpoint_targets.get(self.db, self.vault, [id]))[id]
 
     async def disable(self, name: str, reason: str) -> None:
         """Disables an endpoint, as its receiver's answers do."""
