@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -142,7 +142,10 @@ class Receiver:
         if answer.status == DROP:
             writer.transport.abort()
             return False
-        _write(writer, answer, keep_alive=request.keep_alive)
+        if answer.status == HTTPStatus.NO_CONTENT and (challenge := _challenge(request.body)):
+            _write(writer, Answer(200), challenge, keep_alive=request.keep_alive)
+        else:
+            _write(writer, answer, keep_alive=request.keep_alive)
         await writer.drain()
         return request.keep_alive
 
@@ -169,11 +172,24 @@ class Receiver:
 
 
 def _type(body: bytes) -> str:
+    return str(_document(body).get("type", ""))
+
+
+def _challenge(body: bytes) -> bytes:
+    """What a receiver answers who is asked whether it wants messages; empty for other bodies."""
+    document = _document(body)
+    data = document.get("data")
+    if document.get("type") != "endpoint.verification" or not isinstance(data, dict):
+        return b""
+    return str(data.get("challenge", "")).encode()
+
+
+def _document(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return ""
-    return str(document.get("type", "")) if isinstance(document, dict) else ""
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:

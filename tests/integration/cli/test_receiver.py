@@ -52,6 +52,15 @@ async def test_deliveries_are_verified_and_repeats_counted(client):
     ]
 
 
+async def test_challenges_are_answered_unless_it_is_to_fail(client):
+    body = '{"type":"endpoint.verification","data":{"challenge":"q1w2"}}'
+    async with Receiver(lambda _delivery: None) as receiver:
+        response = await post(client, receiver, *signed(body=body))
+        assert (response.status, await response.text()) == (200, "q1w2")
+        receiver.behaviour = Behaviour(fail=1.0, status=500)
+        assert (await post(client, receiver, *signed(body=body))).status == 500
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
