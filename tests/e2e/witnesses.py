@@ -12,7 +12,22 @@ import asyncpg
 
 from tests.e2e.product import PQ, Client, Product
 
-PENDING = 1
+# What is pending, told apart by what it waits for; empty where nothing is.
+_PENDING = """
+select coalesce(string_agg(format('%s deliveries pending: %s', number, why), '; '), '') from (
+    select count(*) as number, concat_ws(' ',
+        case when d.worker is not null then 'under way' else 'waiting' end,
+        case when d.worker is not null and w.id is null then 'by nobody' end,
+        case when l.endpoint is null then 'without a lane' end,
+        l.hold_reason, 'lane due in ' || extract(epoch from l.due - now())::int,
+        'due in ' || extract(epoch from min(d.due) - now())::int,
+        'breaker ' || b.state, 'attempts up to ' || max(d.attempt_count)) as why
+    from deliveries d left join lanes l using (endpoint) left join breakers b using (endpoint)
+        left join workers w on w.id = d.worker
+    where d.state = 1
+    group by d.worker is not null, d.worker, w.id, l.endpoint, b.state
+) pending
+"""
 
 
 async def run_pq(product: Product, *arguments: str) -> tuple[int, str]:
@@ -53,10 +68,7 @@ async def _unrest(product: Product) -> str:
     lag = sum(int(consumer["lag"]) for consumer in consumers)
     if lag or not consumers:
         return f"{len(consumers)} consumers are {lag} behind"
-    pending = await _value(
-        product, "delivery", f"select count(*) from deliveries where state = {PENDING}"
-    )
-    return f"{pending} deliveries pending" if pending else ""
+    return await _value(product, "delivery", _PENDING)
 
 
 def _find(document: Any, key: str) -> list[Any]:

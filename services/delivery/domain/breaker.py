@@ -38,8 +38,9 @@ class BreakerPolicy:
     Open for `first` seconds, then twice as long each time, up to `longest`; the count begins anew
     when it has been closed for `calm` seconds. Half-open, at most `probes` are under way at a time,
     and as many successes close it. A receiver that asks for patience (429, 503) and does not say
-    for how long gets `patience` seconds, doubled each time up to `longest_patience`, which also
-    bounds what it may ask for.
+    for how long is left alone only after `minimum` such answers with none between them that went
+    well, for one message that it is busy for must not hold up the others: for `patience` seconds,
+    doubled with every `minimum` more. `longest_patience` bounds what it may ask for.
     """
 
     window: float = 60.0
@@ -57,9 +58,10 @@ class BreakerPolicy:
         return float(min(self.longest, self.first * 2.0 ** min(opens - 1, 32)))
 
     def busy_seconds(self, times: int, asked: float | None) -> float:
-        """How long to leave a receiver alone that was busy so many times in a row."""
-        own = min(60.0, self.patience * 2.0 ** min(times - 1, 32))
-        return float(min(self.longest_patience, own if asked is None else max(own, asked)))
+        """How long to leave a receiver alone that was busy so many times in a row; 0 for not."""
+        rounds = times // self.minimum
+        own = min(60.0, self.patience * 2.0 ** min(rounds - 1, 32)) if rounds else 0.0
+        return float(min(self.longest_patience, max(own, asked or 0.0)))
 
 
 BUCKETS = 6
@@ -84,6 +86,12 @@ class Answers:
         return self.successes + self.probe_successes > 0
 
     @property
+    def mostly_busy(self) -> bool:
+        """Whether the receiver was busy for half of them or more."""
+        rest = self.successes + self.failures + self.probe_successes + self.probe_failures
+        return self.busy > 0 and self.busy >= rest
+
+    @property
     def went_wrong(self) -> bool:
         """Whether anything did not."""
         return self.failures + self.probe_failures + self.busy > 0
@@ -101,7 +109,8 @@ class Bucket:
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """`until` is when an open one lets probes through; `change_time` when its state changed.
-    `failing_since` is the first failure after which nothing arrived; `warned` says that the owner
+    `busy` counts the answers that asked for patience since one went well. `failing_since` is the
+    first failure after which nothing arrived; `warned` says that the owner
     was told of it."""
 
     state: BreakerState = BreakerState.CLOSED
@@ -133,7 +142,7 @@ class Observed:
 def observe(breaker: Breaker, policy: BreakerPolicy, now: datetime, answers: Answers) -> Observed:
     """What follows from these answers. Those that a receiver was asked for before its breaker
     opened say nothing new while it is open or half-open: only probes count then."""
-    breaker = _note_health(breaker, now, answers)
+    breaker = _note_health(breaker, policy, now, answers)
     if breaker.state is BreakerState.CLOSED:
         seen = _count(breaker, policy, now, answers)
     elif breaker.state is BreakerState.OPEN:
@@ -144,11 +153,8 @@ def observe(breaker: Breaker, policy: BreakerPolicy, now: datetime, answers: Ans
         seen = _probed(breaker, policy, now, answers.probe_successes)
     else:
         seen = Observed(breaker)
-    if not answers.busy:
-        return seen
-    times = seen.breaker.busy
-    wait = timedelta(seconds=policy.busy_seconds(times, answers.asked))
-    return replace(seen, busy_until=now + wait)
+    wait = policy.busy_seconds(seen.breaker.busy, answers.asked) if answers.busy else 0.0
+    return replace(seen, busy_until=now + timedelta(seconds=wait)) if wait else seen
 
 
 def admit(
@@ -169,12 +175,17 @@ def admit(
     return breaker, max(0, policy.probes - under_way)
 
 
-def _note_health(breaker: Breaker, now: datetime, answers: Answers) -> Breaker:
+def _note_health(
+    breaker: Breaker, policy: BreakerPolicy, now: datetime, answers: Answers
+) -> Breaker:
+    # What was under way together says the same thing, however much of it there was.
+    busy = min(answers.busy, policy.minimum)
     if answers.went_well:
-        return replace(breaker, failing_since=None, warned=False, busy=1 if answers.busy else 0)
+        busy = busy if answers.mostly_busy else 0
+        return replace(breaker, failing_since=None, warned=False, busy=busy)
     if answers.went_wrong:
         since = breaker.failing_since or now
-        return replace(breaker, failing_since=since, busy=breaker.busy + (answers.busy > 0))
+        return replace(breaker, failing_since=since, busy=breaker.busy + busy)
     return breaker
 
 

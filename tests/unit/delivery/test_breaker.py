@@ -154,16 +154,35 @@ def test_busy_slows_down_and_opens_nothing():
     assert story.breaker.busy == 0
 
 
-@pytest.mark.parametrize(("asked", "got"), [(None, 1), (0.0, 1), (90.0, 90), (1e9, 3600)])
-def test_how_long_a_busy_receiver_is_left_alone(asked, got):
-    story = Story().after(0, busy=1, asked=asked)
-    assert (story.busy_until - story.now).total_seconds() == got
+def test_a_receiver_that_is_busy_for_some_is_not_left_alone_unless_it_asks():
+    story = Story()
+    for _ in range(30):
+        story.after(1, busy=1)
+        assert story.busy_until is None
+        story.after(1, busy=7, successes=9)
+        assert (story.busy_until, story.breaker.busy) == (None, 0)
+        story.after(1, busy=9)
+        assert story.busy_until is None
+        story.after(1, successes=1)
+    story.after(0, busy=1, successes=9, asked=30)
+    assert story.busy_until == story.now + timedelta(seconds=30)
+    story.after(0, busy=12, successes=4)
+    assert story.busy_until == story.now + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("busy", "asked", "got"),
+    [(9, None, 0), (10, None, 1), (10, 0.0, 1), (1, 90.0, 90), (1, 1e9, 3600)],
+)
+def test_how_long_a_busy_receiver_is_left_alone(busy, asked, got):
+    story = Story().after(0, busy=busy, asked=asked)
+    assert ((story.busy_until or story.now) - story.now).total_seconds() == got
 
 
 def test_a_busy_probe_neither_closes_nor_opens():
     story = opened()
     story.admits(30)
-    story.after(0, busy=1)
+    story.after(0, busy=1, asked=5)
     assert (story.breaker.state, story.busy_until > story.now) == (HALF_OPEN, True)
 
 
