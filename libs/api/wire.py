@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import overload
 from uuid import UUID
 
@@ -31,7 +31,8 @@ def stamp(moment: datetime | None) -> Timestamp | None:
 
 def moment(value: Timestamp) -> datetime:
     """The time off the wire, aware, in UTC."""
-    return value.ToDatetime(UTC)
+    # Timestamp.ToDatetime makes two more objects, and takes twice as long.
+    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
 
 
 def resource_name(collection: str, prefix: str, id: UUID) -> str:

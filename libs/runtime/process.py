@@ -28,6 +28,7 @@ EXIT_FAILED = 1
 # sysexits.h: EX_CONFIG.
 EXIT_CONFIG = 78
 _LAG_SECONDS = 1.0
+_YOUNG_OBJECTS = 20_000
 
 
 def run(build: Callable[[Runtime, C], Awaitable[None]], config_class: type[C]) -> None:
@@ -96,6 +97,9 @@ async def _start(rt: Runtime, probes: Probes) -> None:
     # What start-up made lives as long as the process: no collection need look at it again.
     gc.collect()
     gc.freeze()
+    # Batches make thousands of objects that soon die by themselves: looked at less often, hardly
+    # any of them is still there.
+    gc.set_threshold(_YOUNG_OBJECTS)
     log.info(
         "listening",
         extra={"grpc": f"{host}:{port}", "metrics": f"{metrics_host}:{metrics_port}"},

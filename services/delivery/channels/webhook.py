@@ -172,6 +172,9 @@ async def _beginning(response: Response) -> bytes:
     Reading to the end of a short body lets the connection be used again; of a long one the rest is
     cut off, with the connection.
     """
+    # Most answers are empty: nothing is waited for then.
+    if response.get_header("content-length") == "0":
+        return b""
     kept = b""
     try:
         async with asyncio.timeout(BODY_DEADLINE):

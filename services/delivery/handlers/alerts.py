@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from libs.api.wire import moment, resource_id
 from libs.clock import Clock
@@ -40,7 +42,7 @@ class TellOfAlerts:
         fired = payload.shown(moment(event.fire_time))
         return Message(
             id=derive(received.record.id, "message"),
-            account=resource_id("accounts", "acc", event.recipient, field="recipient"),
+            account=_account(event.recipient),
             event_type=ALERT_TRIGGERED,
             payload=payload.render(ALERT_TRIGGERED, fired, _data(event, fired)),
             create_time=self._clock.now(),
@@ -49,6 +51,12 @@ class TellOfAlerts:
             subjects=(event.card,),
             order_key=event.alert,
         )
+
+
+# Accounts come again and again.
+@lru_cache(maxsize=4096)
+def _account(recipient: str) -> UUID:
+    return resource_id("accounts", "acc", recipient, field="recipient")
 
 
 def _data(event: AlertTriggered, fired: str) -> dict[str, Any]:

@@ -19,7 +19,9 @@ def render(event_type: str, timestamp: str, data: Mapping[str, Any]) -> bytes:
 
 def shown(moment: datetime) -> str:
     """RFC 3339 in UTC; to the microsecond, or to the second where there is no fraction."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def with_subjects(message: Message) -> Message:
