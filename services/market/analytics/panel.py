@@ -23,6 +23,21 @@ class LookAheadError(LookupError):
     """A day was asked for that lies after the day as of which the panel speaks."""
 
 
+class _Logs:
+    """The logarithms of a matrix: made when first asked for, shared by all views of it."""
+
+    def __init__(self, cents: Cents) -> None:
+        self._cents = cents
+        self._made: Floats | None = None
+
+    def __call__(self) -> Floats:
+        if self._made is None:
+            logs, _ = logs_of(self._cents)
+            logs.flags.writeable = False
+            self._made = logs
+        return self._made
+
+
 @dataclass(frozen=True)
 class Panel:
     """One kind of price (market, low …) of n cards on consecutive calendar days.
@@ -36,7 +51,7 @@ class Panel:
     day_count: int
     # cards × all days that were loaded; read-only.
     _cents: Cents
-    _logs: Floats
+    _logs: _Logs
 
     @classmethod
     def load(cls, first: date, cents: Cents) -> Panel:
@@ -46,14 +61,11 @@ class Panel:
         """
         if cents.ndim != 2 or cents.dtype != np.int32:
             raise ValueError("cents must be a matrix of int32, cards × days")
-        kept = np.ascontiguousarray(cents)
-        logs, good = logs_of(kept)
-        if not good:
-            raise ValueError("a price must be above 0; NONE stands for no quote")
-        kept = kept.view()
+        kept = np.ascontiguousarray(cents).view()
         kept.flags.writeable = False
-        logs.flags.writeable = False
-        return cls(first, kept.shape[1], kept, logs)
+        if ((kept < 1) & (kept != NONE)).any():
+            raise ValueError("a price must be above 0; NONE stands for no quote")
+        return cls(first, kept.shape[1], kept, _Logs(kept))
 
     @property
     def card_count(self) -> int:
@@ -75,7 +87,7 @@ class Panel:
     @property
     def logs(self) -> Floats:
         """Natural logarithms of cents, cards × days up to `last`; NaN where there is no quote."""
-        return self._logs[:, : self.day_count]
+        return self._logs()[:, : self.day_count]
 
     @cached_property
     def for_kernels(self) -> tuple[Floats, int]:
@@ -83,7 +95,7 @@ class Panel:
 
         Kernels are compiled for one layout, so they take the matrix whole and stop by the count.
         """
-        return self._logs, self.day_count
+        return self._logs(), self.day_count
 
     def __iter__(self) -> Iterator[date]:
         """The days, in order."""

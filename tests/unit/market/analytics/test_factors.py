@@ -157,7 +157,8 @@ def test_the_guard_tells_who_looked_ahead():
         return kernels.known(*then.for_kernels, 0, 6)
 
     def peeking(then):
-        return then._logs[:, min(then.day_count, then._logs.shape[1] - 1)]
+        logs, _ = then.for_kernels
+        return logs[:, min(then.day_count, logs.shape[1] - 1)]
 
     for compute, expected in ((honest, []), (peeking, days)):
         stored = {day: compute(panel.as_of(day)) for day in days}
