@@ -154,6 +154,17 @@ IMPORT_DURATION = Histogram(
     ["kind"],
     buckets=SLOW,
 )
+PIPELINE_RUNS = Counter("pq_market_pipeline_runs", "Runs of the daily pipeline.", ["outcome"])
+PIPELINE_DURATION = Histogram(
+    "pq_market_pipeline_duration_seconds",
+    "From a run's start to its version's publication.",
+    buckets=(0.1, 0.25, 0.5, 1, 2, 4, 6, 10, 30),
+)
+PIPELINE_SUCCESS = Gauge(
+    "pq_market_pipeline_success_ratio",
+    "Of the days of the last thirty that have prices, the share published with their signals.",
+    ["source"],
+)
 PRICE_CHANGES = Counter("pq_market_price_changes", "Price changes published, by mode.", ["mode"])
 
 # --- alerts

@@ -5,12 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from libs.runtime import Runtime
-from pq.market.v1 import imports_pb2_grpc, market_pb2_grpc
+from pq.market.v1 import (
+    analytics_pb2_grpc,
+    imports_pb2_grpc,
+    market_pb2_grpc,
+    pipeline_pb2_grpc,
+)
 from services.market.config import Config
 from services.market.handlers.ingest import Ingest, Limits
+from services.market.handlers.pipeline.runner import Runner
+from services.market.handlers.reading import Reading
+from services.market.handlers.steps import steps
+from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
+from services.market.servicer.pipeline import PipelineServicer
 from services.market.store.history import RowHistory
+from services.market.store.panels import Panels
 from services.market.store.raw import open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -27,6 +38,9 @@ async def build(rt: Runtime, config: Config) -> None:
         days_ahead=config.max_days_ahead,
     )
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, open_raw(config.raw))
+    runner = Runner(db, rt.clock, Panels(db), steps())
+    ingest.published = runner.wake
+    rt.background("pipeline", runner.run)
     tokens = rt.page_tokens()
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,
@@ -34,4 +48,12 @@ async def build(rt: Runtime, config: Config) -> None:
     )
     rt.servicer(
         imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)
+    )
+    rt.servicer(
+        pipeline_pb2_grpc.add_PipelineServiceServicer_to_server,
+        PipelineServicer(db, tokens, rt.clock, runner.wake),
+    )
+    rt.servicer(
+        analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server,
+        AnalyticsServicer(db, tokens, rt.clock, Reading(db)),
     )

@@ -18,6 +18,8 @@ Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 UNKNOWN = -1
+# Days over which moves are counted.
+STALE_WINDOW = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,21 @@ class Staleness:
         """As people read it: "moved 2 times in 90 days, last 41 days ago"."""
         if self.quote_age[card] == UNKNOWN:
             return "never quoted"
-        count, age = int(self.moves[card]), int(self.move_age[card])
-        times = "once" if count == 1 else f"{count} times"
-        last = "" if age == UNKNOWN else f", last {_ago(age)}"
-        return f"moved {times} in {self.window} days{last}"
+        return sentence(self.window, int(self.moves[card]), int(self.move_age[card]))
+
+
+def sentence(window: int, moves: int, move_age: int) -> str:
+    """How stale a price is, as people read it; `move_age` is UNKNOWN where no move was seen."""
+    times = "once" if moves == 1 else f"{moves} times"
+    last = "" if move_age == UNKNOWN else f", last {_ago(move_age)}"
+    return f"moved {times} in {window} days{last}"
 
 
 def _ago(days: int) -> str:
     return {0: "today", 1: "1 day ago"}.get(days, f"{days} days ago")
 
 
-def staleness(market: Panel, window: int = 90) -> Staleness:
+def staleness(market: Panel, window: int = STALE_WINDOW) -> Staleness:
     """How stale each card's market price is on the panel's last day."""
     moves = kernels.moves(*market.for_kernels, window)[:, kernels.MOVES].astype(np.int64)
     ages = kernels.ages(*market.for_kernels)

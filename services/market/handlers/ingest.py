@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -23,7 +23,7 @@ from services.market.errors import refused
 from services.market.handlers import events
 from services.market.handlers.card_index import CardIndex
 from services.market.handlers.versions import Version, correct, first
-from services.market.store import cards, imports, plans, quotes, snapshots, sources
+from services.market.store import cards, imports, pipeline, plans, quotes, snapshots, sources
 from services.market.store.raw import RawFiles
 from services.market.store.sources import Source
 
@@ -82,6 +82,8 @@ class Ingest:
         raw: RawFiles,
     ) -> None:
         self.limits = limits
+        # Told after each commit that made a version.
+        self.published: Callable[[], None] = lambda: None
         self._db = db
         self._clock = clock
         self._ids = ids
@@ -208,6 +210,8 @@ class Ingest:
         await imports.insert(tx, source.number, item)
         await snapshots.insert(tx, source.number, snapshot)
         await snapshots.insert_corrections(tx, source.number, snapshot, made.corrections)
+        await pipeline.enqueue(tx, self._ids.uuid(), source.number, snapshot)
+        tx.after_commit(self.published)
         publish = partial(events.publish, tx, snapshot, source.currency, made.changes)
         if len(made.changes) <= _FEW:
             publish()

@@ -13,9 +13,9 @@ from libs.errors import invalid, not_found
 from pq.market.v1 import market_pb2 as pb
 from pq.market.v1 import market_pb2_grpc
 from services.market import messages
-from services.market.domain import cards
 from services.market.domain.faults import FieldError
 from services.market.domain.prices import read_day
+from services.market.servicer import names
 from services.market.store import listing, snapshots
 from services.market.store.history import FILTERS as QUOTE_FILTERS
 from services.market.store.history import History
@@ -34,10 +34,10 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
 
     async def ListCards(self, request: pb.ListCardsRequest, _context: Any) -> pb.ListCardsResponse:
         """A page of cards."""
-        name = _words(request.order_by) or "name"
+        name = names.words(request.order_by) or "name"
         order = listing.ORDERS.get(name)
         if order is None:
-            raise _wrong_order(request.order_by, listing.ORDERS)
+            raise names.wrong_order(request.order_by, listing.ORDERS)
         where = filters.parse(request.filter, listing.FILTERS, first=2)
         page = self._tokens.page(
             method="ListCards",
@@ -55,7 +55,7 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
 
     async def GetCard(self, request: pb.GetCardRequest, _context: Any) -> pb.Card:
         """One card."""
-        card = await listing.get(self._db, _card_id(request.name, "name"))
+        card = await listing.get(self._db, names.card_id(request.name, "name"))
         if card is None:
             raise not_found(request.name)
         return messages.card(card)
@@ -64,10 +64,10 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
         self, request: pb.ListQuotesRequest, _context: Any
     ) -> pb.ListQuotesResponse:
         """A page of a card's quotes."""
-        id, order = _card_id(request.parent, "parent"), _words(request.order_by)
+        id, order = names.card_id(request.parent, "parent"), names.words(request.order_by)
         descending = _QUOTE_ORDERS.get(order)
         if descending is None:
-            raise _wrong_order(request.order_by, ("day", "day desc"))
+            raise names.wrong_order(request.order_by, ("day", "day desc"))
         where = filters.parse(request.filter, QUOTE_FILTERS, first=3)
         page = self._tokens.page(
             method="ListQuotes",
@@ -133,24 +133,3 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
         if found is None:
             raise not_found(request.name)
         return messages.snapshot(found)
-
-
-def _card_id(name: str, field: str) -> str:
-    collection, _, id = name.partition("/")
-    if collection != "cards" or len(id) > cards.MAX_ID or not cards.ID.fullmatch(id):
-        raise invalid(
-            field,
-            f"expected cards/ and a card's id, such as cards/pokemon-42346-holofoil;"
-            f" got {name[:80]!r}",
-            "wrong_name",
-        )
-    return id
-
-
-def _words(order_by: str) -> str:
-    return " ".join(order_by.split())
-
-
-def _wrong_order(order_by: str, known: Any) -> Exception:
-    told = ", ".join(repr(name) for name in known)
-    return invalid("order_by", f"expected one of {told}; got {order_by[:60]!r}", "invalid_order_by")

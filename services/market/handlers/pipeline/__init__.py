@@ -1,0 +1,1 @@
+"""From a day's prices to its published version."""

@@ -1,0 +1,47 @@
+"""Which versions of days are published with their signals."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from libs.db import Reader
+from services.market.domain.imports import Mode
+from services.market.domain.pipeline import DayVersion, Published
+
+_SELECT = """
+select s.name, s.source, s.currency, p.day, p.version, r.mode, p.data_version, p.run,
+    p.code_version, p.publish_time
+from published p join sources s using (source) join pipeline_runs r using (run)
+"""
+
+
+async def newest(
+    reader: Reader, source: str | None = None, day: date | None = None
+) -> Published | None:
+    """The newest version of `day`, or of the newest day; of the first source that has one unless
+    `source` says which."""
+    row = await reader.fetchrow(
+        f"{_SELECT} where ($1::text is null or s.name = $1) and ($2::date is null or p.day = $2)"
+        " order by s.source, p.day desc, p.version desc limit 1",
+        source,
+        day,
+    )
+    return None if row is None else _published(row)
+
+
+def _published(row: Any) -> Published:
+    return Published(
+        of=DayVersion(
+            row["name"],
+            row["source"],
+            row["currency"],
+            row["day"],
+            row["version"],
+            Mode(row["mode"]),
+            row["data_version"],
+        ),
+        run=row["run"],
+        code_version=row["code_version"],
+        publish_time=row["publish_time"],
+    )
