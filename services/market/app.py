@@ -40,7 +40,7 @@ async def build(rt: Runtime, config: Config) -> None:
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, open_raw(config.raw))
     runner = Runner(db, rt.clock, Panels(db), steps())
     ingest.published = runner.wake
-    rt.background("pipeline", runner.run)
+    rt.background("pipeline", runner.run, needs=db)
     tokens = rt.page_tokens()
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,

@@ -12,7 +12,7 @@ import orjson
 from libs.api import filters
 from libs.db import Reader, Tx
 from services.market.domain.imports import Mode, Snapshot
-from services.market.domain.pipeline import DayVersion, Run, RunState, StepRecord
+from services.market.domain.pipeline import KEPT_DAYS, DayVersion, Run, RunState, StepRecord
 from services.market.store.snapshots import MODES
 
 STATES = {f"STATE_{state.name}": state for state in RunState}
@@ -41,7 +41,7 @@ cross join lateral (
 ) n
 where r.state = 1 and r.next_time <= $1 and n.latest <= $2
     and not (r.source = any($3::smallint[]))
-order by r.mode = 1 and r.day = n.newest desc, r.day, r.version
+order by r.day = n.newest desc, r.day, r.version
 limit 1 for update of r skip locked
 """
 
@@ -97,9 +97,18 @@ async def data_version(tx: Tx, source: int, day: date) -> int:
     return count
 
 
-async def skip(tx: Tx, run: UUID) -> None:
-    """Leaves a run undone for good."""
-    await tx.execute("update pipeline_runs set state = 4, next_time = null where run = $1", run)
+async def skip_old(tx: Tx, source: int, newest: date) -> int:
+    """Leaves those undone that are too old to be kept while `newest` is the newest day; answers
+    how many. See domain.pipeline.is_kept."""
+    tag = await tx.execute(
+        "update pipeline_runs set state = 4, next_time = null"
+        " where source = $1 and state = 1 and day <= $2::date - $3::int"
+        " and extract(day from day + 1) <> 1",
+        source,
+        newest,
+        KEPT_DAYS,
+    )
+    return int(tag.rpartition(" ")[2])
 
 
 async def succeed(

@@ -91,7 +91,7 @@ class Runner:
                         busy.append(taken.of.source_number)
                         continue
                     if not is_kept(taken.of.day, newest):
-                        await pipeline.skip(tx, taken.id)
+                        await pipeline.skip_old(tx, taken.of.source_number, newest)
                         return True
                     await self._publish(tx, taken)
             except Exception as error:
