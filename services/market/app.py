@@ -12,6 +12,7 @@ from pq.market.v1 import (
     pipeline_pb2_grpc,
 )
 from services.market.config import Config
+from services.market.handlers.browsing import Browsing
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.reading import Reading
@@ -41,10 +42,12 @@ async def build(rt: Runtime, config: Config) -> None:
     runner = Runner(db, rt.clock, Panels(db), steps())
     ingest.published = runner.wake
     rt.background("pipeline", runner.run, needs=db)
+    browsing = Browsing(db)
+    rt.background("search", browsing.keep_fresh, needs=db)
     tokens = rt.page_tokens()
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,
-        MarketServicer(db, tokens, RowHistory()),
+        MarketServicer(db, tokens, RowHistory(), browsing),
     )
     rt.servicer(
         imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)

@@ -15,7 +15,9 @@ from pq.market.v1 import market_pb2_grpc
 from services.market import messages
 from services.market.domain.faults import FieldError
 from services.market.domain.prices import read_day
+from services.market.handlers.browsing import Browsing
 from services.market.servicer import names
+from services.market.servicer.search import search
 from services.market.store import listing, snapshots
 from services.market.store.history import FILTERS as QUOTE_FILTERS
 from services.market.store.history import History
@@ -27,10 +29,19 @@ _QUOTE_ORDERS = {"": True, "day desc": True, "day": False}
 class MarketServicer(market_pb2_grpc.MarketServiceServicer):
     """Reads of the market."""
 
-    def __init__(self, db: Database, tokens: PageTokens, history: History) -> None:
+    def __init__(
+        self, db: Database, tokens: PageTokens, history: History, browsing: Browsing
+    ) -> None:
         self._db = db
         self._tokens = tokens
         self._history = history
+        self._browsing = browsing
+
+    async def SearchCards(
+        self, request: pb.SearchCardsRequest, _context: Any
+    ) -> pb.SearchCardsResponse:
+        """Cards by what they say, are and cost."""
+        return await search(self._db, self._tokens, self._browsing, request)
 
     async def ListCards(self, request: pb.ListCardsRequest, _context: Any) -> pb.ListCardsResponse:
         """A page of cards."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,12 @@ async def get(reader: Reader, id: str) -> Card | None:
     """One card."""
     row = await reader.fetchrow(f"{_SELECT} {_FROM} where c.id = $1", id)
     return None if row is None else _card(row)
+
+
+async def by_number(reader: Reader, numbers: Sequence[int]) -> dict[int, Card]:
+    """Cards by their numbers."""
+    rows = await reader.fetch(f"{_SELECT} {_FROM} where c.card = any($1::int[])", numbers)
+    return {row["card"]: _card(row) for row in rows}
 
 
 async def number(reader: Reader, id: str) -> int | None:

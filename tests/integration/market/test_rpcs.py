@@ -13,6 +13,8 @@ from libs.testing.rpc import operator, serving
 from pq.market.v1 import imports_pb2 as imp
 from pq.market.v1 import imports_pb2_grpc, market_pb2_grpc
 from pq.market.v1 import market_pb2 as pb
+from services.market.domain.imports import Kind as Kind_
+from services.market.handlers.browsing import Browsing
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.upload import MAX_CHUNK
@@ -33,17 +35,20 @@ class Client:
 @pytest.fixture
 async def client(world):
     tokens = PageTokens(bytes(32), world.clock)
+    browsing = Browsing(world.db)
     async with serving(
         (
             market_pb2_grpc.add_MarketServiceServicer_to_server,
-            MarketServicer(world.db, tokens, RowHistory()),
+            MarketServicer(world.db, tokens, RowHistory(), browsing),
         ),
         (
             imports_pb2_grpc.add_ImportServiceServicer_to_server,
             ImportServicer(world.db, tokens, world.ingest),
         ),
     ) as server:
-        yield Client(server)
+        client = Client(server)
+        client.browsing = browsing
+        yield client
 
 
 def header(**values):
@@ -308,3 +313,52 @@ async def test_names_of_snapshots_are_checked(client):
     for name in ("snapshots/tcgplayer-2025-02-30-v1", "snapshots/x", "snapshots/a-2025-01-01-v0"):
         with pytest.raises(AppError, match="expected snapshots/"):
             await client.market.GetSnapshot(pb.GetSnapshotRequest(name=name))
+
+
+async def test_search_finds_narrows_counts_and_follows_the_catalogue(client, world):
+    await world.day("2025-05-01", {1: "1.50", 2: "20.00", 3: "", 4: "7.00"})
+    rows = [
+        "604,Base Set,1999-01-09,1,Charizard,004/102,Rare,0",
+        "604,Base Set,1999-01-09,2,Charmeleon,024/102,Uncommon,0",
+    ]
+    rows.append("605,Jungle,1999-06-16,4,Booster Box,,,1")
+    heading = "category,group_id,group_name,published,product_id,name,number,rarity,is_sealed"
+    lines = [f"{heading},image_url", *(f"pokemon,{line}," for line in rows)]
+    catalog = "\r\n".join([*lines, ""])
+    await world.take(catalog.encode(), kind=Kind_.CATALOG)
+
+    async def found(**values):
+        await client.browsing.refresh()
+        return await client.market.SearchCards(pb.SearchCardsRequest(**values))
+
+    answer = await found(query="charzard", facet_size=5)
+    assert answer.cards[0].name == f"cards/{card(1)}"
+    everything = await found(facet_size=5)
+    assert everything.total_size == 4
+    assert [one.name for one in everything.cards] == [f"cards/{card(n)}" for n in (2, 4, 1, 3)]
+    counts = {f.property: {v.value: v.count for v in f.values} for f in everything.facets}
+    assert counts["sealed"] == {"false": 2, "true": 1, "": 1}
+    assert counts["price"] == {"1.00-5.00": 1, "5.00-10.00": 1, "10.00-25.00": 1}
+    titles = {v.title for f in everything.facets if f.property == "set_id" for v in f.values}
+    assert titles == {"Base Set", "Jungle"}
+    narrowed = await found(rarity=["Rare", "Uncommon"], max_price="10")
+    assert [one.name for one in narrowed.cards] == [f"cards/{card(1)}"]
+    pages, token = [], ""
+    while True:
+        page = await found(page_size=3, page_token=token)
+        pages.append([one.name for one in page.cards])
+        token = page.next_page_token
+        if not token:
+            break
+    assert list(map(len, pages)) == [3, 1]
+    await world.day("2025-05-02", {3: "99.00"})
+    assert (await found()).cards[0].name == f"cards/{card(3)}"
+    for field, values in (
+        ("min_price", {"min_price": "1.234"}),
+        ("max_price", {"min_price": "5", "max_price": "4"}),
+        ("facet_size", {"facet_size": 101}),
+        ("query", {"query": "x" * 201}),
+    ):
+        with pytest.raises(AppError) as caught:
+            await found(**values)
+        assert caught.value.violations[0].field == field
