@@ -7,6 +7,7 @@ from pathlib import Path
 from libs.runtime import Runtime
 from pq.market.v1 import (
     analytics_pb2_grpc,
+    catalog_pb2_grpc,
     imports_pb2_grpc,
     market_pb2_grpc,
     pipeline_pb2_grpc,
@@ -15,9 +16,11 @@ from services.market.config import Config
 from services.market.handlers.browsing import Browsing
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.runner import Runner
+from services.market.handlers.provenance import Provenance
 from services.market.handlers.reading import Reading
 from services.market.handlers.steps import steps
 from services.market.servicer.analytics import AnalyticsServicer
+from services.market.servicer.catalog import CatalogServicer
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.pipeline import PipelineServicer
@@ -38,7 +41,8 @@ async def build(rt: Runtime, config: Config) -> None:
         rows=config.max_rows,
         days_ahead=config.max_days_ahead,
     )
-    ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, open_raw(config.raw))
+    raw = open_raw(config.raw)
+    ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, raw)
     runner = Runner(db, rt.clock, Panels(db), steps())
     ingest.published = runner.wake
     rt.background("pipeline", runner.run, needs=db)
@@ -59,4 +63,8 @@ async def build(rt: Runtime, config: Config) -> None:
     rt.servicer(
         analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server,
         AnalyticsServicer(db, tokens, rt.clock, Reading(db)),
+    )
+    rt.servicer(
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+        CatalogServicer(db, tokens, Provenance(db, raw, config.max_plain_bytes, config.max_rows)),
     )

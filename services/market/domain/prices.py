@@ -20,6 +20,8 @@ COLUMNS = (
 )
 FIELDS = COLUMNS[5:]
 MARKET = 0
+# Of the reading of files; it changes whenever the same file may be read otherwise.
+VERSION = "prices-1"
 FIRST_DAY = date(1990, 1, 1)
 
 # n rows × 5 fields of cents, in the order of FIELDS; money.NONE where there is no quote.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,6 +15,9 @@ from services.market.domain.cards import CardKey
 from services.market.domain.imports import Import, Snapshot
 from services.market.store import cards, imports, snapshots
 from services.market.store.raw import RawFiles
+
+# A full day takes about 15 MB.
+_FILES_CACHED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Provenance:
         self._rows = rows
         # As for files on their way in: one at a time holds the interpreter.
         self._parsing = asyncio.Semaphore(1)
+        self._read: OrderedDict[str, Mapping[CardKey, int]] = OrderedDict()
 
     async def __call__(self, card: str, source: str, day: date, version: int) -> Origin:
         """The origin of a card's quote in one version of a day.
@@ -55,15 +61,24 @@ class Provenance:
         assert item is not None  # a snapshot's import is never deleted
         if item.raw is None:
             return Origin(snapshot, item, None)
-        data = await self._raw.read(item.raw, item.sha256)
-        async with self._parsing:
-            line = await asyncio.to_thread(self._line, data, known[card][1], day)
-        return Origin(snapshot, item, line)
+        lines = await self._lines(item.raw, item.sha256, day)
+        # The whole key: a row of another printing with the same id had been set aside.
+        return Origin(snapshot, item, lines.get(known[card][1]))
 
-    def _line(self, data: bytes, key: CardKey, day: date) -> int | None:
+    async def _lines(self, raw: str, sha256: str, day: date) -> Mapping[CardKey, int]:
+        """Lines by card of a kept file; those read last stay in memory."""
+        async with self._parsing:
+            if raw not in self._read:
+                data = await self._raw.read(raw, sha256)
+                self._read[raw] = await asyncio.to_thread(self._parsed, data, day)
+                while len(self._read) > _FILES_CACHED:
+                    self._read.popitem(last=False)
+            self._read.move_to_end(raw)
+            return self._read[raw]
+
+    def _parsed(self, data: bytes, day: date) -> Mapping[CardKey, int]:
         if data.startswith(packing.GZIP_MAGIC):
             data = packing.gunzip(data, self._plain_bytes)
         # The day was in range when the file was taken.
         parsed = prices.parse(data, day=day, latest=day, max_rows=self._rows)
-        # The whole key: a row of another printing with the same id had been set aside.
-        return int(parsed.lines[parsed.keys.index(key)]) if key in parsed.keys else None
+        return dict(zip(parsed.keys, map(int, parsed.lines), strict=True))

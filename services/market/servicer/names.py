@@ -31,7 +31,7 @@ def part_of_card(name: str, part: str) -> str:
     return card_id(card, "name")
 
 
-def optional_day(text: str) -> date | None:
+def optional_day(text: str, field: str = "day") -> date | None:
     """The day of a field that may be empty."""
     if not text:
         return None
@@ -39,7 +39,7 @@ def optional_day(text: str) -> date | None:
         return read_day(text)
     except FieldError as error:
         raise invalid(
-            "day", f"expected {error.expected}; got {text[:40]!r}", error.reason
+            field, f"expected {error.expected}; got {text[:40]!r}", error.reason
         ) from None
 
 

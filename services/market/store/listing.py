@@ -89,6 +89,17 @@ async def by_number(reader: Reader, numbers: Sequence[int]) -> dict[int, Card]:
     return {row["card"]: _card(row) for row in rows}
 
 
+async def of_product(reader: Reader, category: str, product: int) -> list[Card]:
+    """The printings of a product, the cheapest first, those without a price last."""
+    rows = await reader.fetch(
+        f"{_SELECT} {_FROM} where c.product_id = $2 and c.category = $1"
+        " order by l.market nulls last, c.id",
+        category,
+        product,
+    )
+    return [_card(row) for row in rows]
+
+
 async def number(reader: Reader, id: str) -> int | None:
     """The number of a card."""
     found: int | None = await reader.fetchval("select card from cards where id = $1", id)

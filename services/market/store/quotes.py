@@ -95,6 +95,26 @@ async def read_day(reader: Reader, source: int, day: date) -> tuple[Ints, Cents]
     return cards, np.stack(columns, axis=1)
 
 
+async def of_card(
+    reader: Reader, card: int, source: str, first: date, last: date
+) -> tuple[str, list[tuple[date, int | None, int | None]]]:
+    """The source's currency, and a card's (day, market, low) in order of days."""
+    currency: str | None = await reader.fetchval(
+        "select currency from sources where name = $1", source
+    )
+    if currency is None:
+        return "", []
+    rows = await reader.fetch(
+        "select q.day, q.market, q.low from quotes q join sources s on s.source = q.source"
+        " where q.card = $1 and s.name = $2 and q.day between $3 and $4 order by q.day",
+        card,
+        source,
+        first,
+        last,
+    )
+    return currency, [(row[0], row[1], row[2]) for row in rows]
+
+
 async def known_before(reader: Reader, source: int, day: date, cards: Ints) -> Known:
     """The newest market price before `day` of each card, in the order of `cards`.
 

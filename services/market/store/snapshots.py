@@ -47,6 +47,17 @@ async def standing(reader: Reader, source: int, day: date) -> Standing:
     return Standing(row[0], row[1])
 
 
+async def newest_version(reader: Reader, source: str, day: date) -> int:
+    """The newest version of a day; 0 where there is none."""
+    version: int = await reader.fetchval(
+        "select coalesce(max(version), 0) from snapshots n join sources s using (source)"
+        " where s.name = $1 and n.day = $2",
+        source,
+        day,
+    )
+    return version
+
+
 async def get(reader: Reader, source: str, day: date, version: int) -> Snapshot | None:
     """One version of a day."""
     row = await reader.fetchrow(
