@@ -9,6 +9,7 @@ from pq.market.v1 import (
     analytics_pb2_grpc,
     catalog_pb2_grpc,
     imports_pb2_grpc,
+    indices_pb2_grpc,
     market_pb2_grpc,
     pipeline_pb2_grpc,
 )
@@ -22,6 +23,7 @@ from services.market.handlers.steps import steps
 from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.catalog import CatalogServicer
 from services.market.servicer.imports import ImportServicer
+from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.pipeline import PipelineServicer
 from services.market.store.history import RowHistory
@@ -68,3 +70,4 @@ async def build(rt: Runtime, config: Config) -> None:
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
         CatalogServicer(db, tokens, Provenance(db, raw, config.max_plain_bytes, config.max_rows)),
     )
+    rt.servicer(indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(db, tokens))

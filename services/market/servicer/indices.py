@@ -1,0 +1,100 @@
+"""pq.market.v1.IndexService."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from libs.api.paging import PageTokens
+from libs.db import Database
+from libs.errors import invalid, not_found
+from pq.market.v1 import indices_pb2 as pb
+from pq.market.v1 import indices_pb2_grpc
+from services.market.store import indices
+from services.market.store.indices import Level, Shown
+
+_NAME = re.compile(r"indices/([a-z0-9-]{1,40}):([a-z0-9-]{1,100})", re.ASCII)
+
+
+class IndexServicer(indices_pb2_grpc.IndexServiceServicer):
+    """Reads of indices."""
+
+    def __init__(self, db: Database, tokens: PageTokens) -> None:
+        self._db = db
+        self._tokens = tokens
+
+    async def ListIndices(
+        self, request: pb.ListIndicesRequest, _context: Any
+    ) -> pb.ListIndicesResponse:
+        """A page of indices."""
+        page = self._tokens.page(
+            method="ListIndices",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=50,
+        )
+        after = None
+        if page.cursor is not None:
+            number = await indices.number(self._db, str(page.cursor[0]))
+            after = (number or 0, str(page.cursor[1]))
+        found = await indices.page(self._db, after, page.size + 1)
+        shown, token = self._tokens.cut(page, found, lambda last: [last.source, last.id])
+        return pb.ListIndicesResponse(indices=map(_index, shown), next_page_token=token)
+
+    async def GetIndex(self, request: pb.GetIndexRequest, _context: Any) -> pb.Index:
+        """One index."""
+        return _index(await self._found(request.name, "name"))
+
+    async def ListIndexLevels(
+        self, request: pb.ListIndexLevelsRequest, _context: Any
+    ) -> pb.ListIndexLevelsResponse:
+        """A page of levels."""
+        index = await self._found(request.parent, "parent")
+        page = self._tokens.page(
+            method="ListIndexLevels",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=100,
+            question=(request.parent,),
+        )
+        before = date.fromisoformat(str(page.cursor[0])) if page.cursor else None
+        found = await indices.levels(self._db, index.source, index.id, before, page.size + 1)
+        shown, token = self._tokens.cut(page, found, lambda last: [last.day.isoformat()])
+        return pb.ListIndexLevelsResponse(levels=map(_level, shown), next_page_token=token)
+
+    async def _found(self, name: str, field: str) -> Shown:
+        match = _NAME.fullmatch(name)
+        if match is None:
+            told = "expected indices/ and an index's id, such as indices/tcgplayer:all-equal"
+            raise invalid(field, f"{told}; got {name[:80]!r}", "wrong_name")
+        found = await indices.get(self._db, match[1], match[2])
+        if found is None:
+            raise not_found(name)
+        return found
+
+
+def _index(one: Shown) -> pb.Index:
+    change = None
+    if one.level is not None and one.month_ago:
+        change = one.level / one.month_ago - 1
+    return pb.Index(
+        name=f"indices/{one.source}:{one.id}",
+        display_name=one.title,
+        source=one.source,
+        methodology=one.methodology,
+        day=one.day.isoformat() if one.day else "",
+        level=one.level,
+        member_count=one.members or 0,
+        change_30=change,
+    )
+
+
+def _level(one: Level) -> pb.IndexLevel:
+    return pb.IndexLevel(
+        day=one.day.isoformat(),
+        level=one.level,
+        divisor=one.divisor,
+        member_count=one.members,
+        data_version=one.data_version,
+    )

@@ -1,0 +1,123 @@
+"""Indices followed day by day equal those followed in one go, and show corrections."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from libs.api.paging import PageTokens
+from libs.auth import ANONYMOUS
+from libs.errors import AppError, Kind
+from libs.testing.rpc import serving
+from pq.market.v1 import indices_pb2 as pb
+from pq.market.v1 import indices_pb2_grpc
+from services.market.handlers.pipeline.runner import Runner
+from services.market.handlers.steps.indices import Indices
+from services.market.servicer.indices import IndexServicer
+from services.market.store.panels import Panels
+
+FIRST = date(2025, 4, 10)
+CARDS = range(1, 26)
+DAYS = 50
+
+
+@pytest.fixture(scope="module")
+def walk():
+    dice = np.random.default_rng(3)
+    moves = dice.normal(0, 0.04, (len(CARDS), DAYS))
+    return np.round(900 * np.exp(np.cumsum(moves, axis=1))).astype(int)
+
+
+def day_of(number):
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
+async def take(world, walk, number, **changed):
+    prices = {
+        n: f"{changed.get(str(n), walk[n - 1, number]) / 100:.2f}"
+        for n in CARDS
+        # One comes in the second month, another is away now and then.
+        if not (n == 7 and number < 25) and not (n == 9 and number % 3 == 1)
+    }
+    await world.day(day_of(number), prices)
+
+
+async def drain(world, panels):
+    runner = Runner(world.db, world.clock, panels, [Indices()], timedelta(0))
+    while await runner.run_once():
+        pass
+
+
+async def stored(world):
+    rows = await world.db.fetch(
+        "select distinct on (index_id, day) index_id, day, level from index_levels"
+        " order by index_id, day, data_version desc"
+    )
+    return {(r[0], r[1]): r[2] for r in rows}
+
+
+async def test_day_by_day_equals_in_one_go_and_corrections_are_followed_through(world, walk):
+    panels = Panels(world.db)
+    for number in range(DAYS):
+        await take(world, walk, number)
+        if number % 4 == 0:
+            await drain(world, panels)
+    await drain(world, panels)
+    by_day = await stored(world)
+    assert {id for id, _ in by_day} == {
+        "all-equal",
+        "all-price",
+        "top-100",
+        "all-held",
+        "set-pokemon-604",
+    }
+    assert len(by_day) == 5 * DAYS
+    await world.db.execute("delete from index_levels")
+    await world.db.execute(
+        "update pipeline_runs set state = 1, next_time = create_time"
+        " where day = (select max(day) from pipeline_runs)"
+    )
+    await drain(world, panels)
+    at_once = await stored(world)
+    assert at_once.keys() == by_day.keys()
+    for key, level in at_once.items():
+        assert level == pytest.approx(by_day[key], rel=1e-9), key
+    await take(world, walk, 12, **{"3": 90_000})
+    await drain(world, panels)
+    corrected = await stored(world)
+    changed = {day for (id, day), level in corrected.items() if level != at_once[id, day]}
+    assert FIRST + timedelta(days=12) in changed
+    assert min(changed) == FIRST + timedelta(days=12)
+
+
+async def test_an_index_says_how_it_is_made_and_lists_its_levels(world, walk):
+    for number in range(8):
+        await take(world, walk, number)
+    await drain(world, Panels(world.db))
+    tokens = PageTokens(bytes(32), world.clock)
+    async with serving(
+        (indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(world.db, tokens))
+    ) as server:
+        client = indices_pb2_grpc.IndexServiceStub(server.channel(ANONYMOUS))
+        listed = await client.ListIndices(pb.ListIndicesRequest(page_size=2))
+        rest = await client.ListIndices(
+            pb.ListIndicesRequest(page_token=listed.next_page_token, page_size=2)
+        )
+        names = [one.name for one in [*listed.indices, *rest.indices]]
+        assert names == sorted(names)
+        assert len(set(names)) == 4
+        found = await client.GetIndex(pb.GetIndexRequest(name="indices/tcgplayer:all-price"))
+        assert "one copy of each" in found.methodology
+        assert found.day == day_of(7)
+        first = walk[[n - 1 for n in CARDS if n != 7], 0]
+        levels = await client.ListIndexLevels(
+            pb.ListIndexLevelsRequest(parent=found.name, page_size=8)
+        )
+        assert [one.day for one in levels.levels] == [day_of(n) for n in range(7, -1, -1)]
+        assert levels.levels[-1].level == 100
+        assert levels.levels[-1].divisor == pytest.approx(first.sum() / 100)
+        assert levels.levels[0].level == pytest.approx(found.level)
+        for name, kind in (("indices/tcgplayer:x", Kind.NOT_FOUND), ("indices/x", Kind.INVALID)):
+            with pytest.raises(AppError) as caught:
+                await client.GetIndex(pb.GetIndexRequest(name=name))
+            assert caught.value.kind is kind
