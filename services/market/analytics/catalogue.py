@@ -186,3 +186,16 @@ WEIGHTS = Weights(
         }
     ),
 )
+
+
+def table() -> str:
+    """The catalogue in Markdown, as docs/methodology.md shows it."""
+    rows = [
+        f"| `{one.name}` | {one.title} | {one.formula.replace('|', '¦')} | {one.window or '–'} |"
+        f" {one.unit} | {one.source} |"
+        for one in CATALOGUE
+    ]
+    heading = (
+        "| signal | | formula (¦ stands for the bars of an absolute value) | days | unit | of |"
+    )
+    return "\n".join([heading, "|---|---|---|---|---|---|", *rows])
