@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from libs.api.erasure import INTERVAL, Erasures
 from libs.runtime import Runtime
+from pq.accounts.v1 import accounts_events_pb2
 from pq.market.v1 import (
     analytics_pb2_grpc,
     catalog_pb2_grpc,
@@ -12,6 +14,7 @@ from pq.market.v1 import (
     indices_pb2_grpc,
     market_pb2_grpc,
     pipeline_pb2_grpc,
+    watchlists_pb2_grpc,
 )
 from services.market.config import Config
 from services.market.handlers.browsing import Browsing
@@ -20,12 +23,14 @@ from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.provenance import Provenance
 from services.market.handlers.reading import Reading
 from services.market.handlers.steps import steps
+from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.catalog import CatalogServicer
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.pipeline import PipelineServicer
+from services.market.servicer.watchlists import WatchlistServicer
 from services.market.store.history import RowHistory
 from services.market.store.panels import Panels
 from services.market.store.raw import open_raw
@@ -36,7 +41,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 async def build(rt: Runtime, config: Config) -> None:
     """Makes the parts and hands them to the runtime."""
     db = await rt.database(migrations=[("market", MIGRATIONS)])
-    rt.relay(db, await rt.event_log())
+    log = await rt.event_log()
+    rt.relay(db, log)
     limits = Limits(
         packed_bytes=config.max_file_bytes,
         plain_bytes=config.max_plain_bytes,
@@ -71,3 +77,16 @@ async def build(rt: Runtime, config: Config) -> None:
         CatalogServicer(db, tokens, Provenance(db, raw, config.max_plain_bytes, config.max_rows)),
     )
     rt.servicer(indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(db, tokens))
+    watchlists = Watchlists(rt.clock, rt.ids)
+    erasures = Erasures(db, rt.clock, watchlists.erase)
+    rt.consumer(
+        "market.accounts",
+        db,
+        log,
+        {accounts_events_pb2.AccountChanged: erasures.on_account_changed},
+    )
+    rt.periodic("erasures", INTERVAL, erasures.run)
+    rt.servicer(
+        watchlists_pb2_grpc.add_WatchlistServiceServicer_to_server,
+        WatchlistServicer(db, tokens, rt.clock, watchlists),
+    )
