@@ -19,6 +19,7 @@ from gateway.transcode.raw import RawBody
 from gateway.transcode.transcoder import Operation
 from libs.errors import AppError, Kind
 from libs.obs import tracing
+from libs.rpc.deadlines import STREAM
 
 JSON_HEADERS: Headers = [("content-type", content.JSON)]
 PUBLIC_HEADERS: Headers = [
@@ -135,7 +136,8 @@ class Calls:
         client = ""
         if identity is NOBODY and not operation.rpc.rule.read_only:
             client = self._gate.client_of(exchange)
-        context = Context(identity, exchange.request_id, self._timeout, client)
+        timeout = STREAM.default if operation.rpc.streams else self._timeout
+        context = Context(identity, exchange.request_id, timeout, client)
         return Call(operation, request, context)
 
     def _raw(self, exchange: Exchange, body: bytes) -> RawBody:

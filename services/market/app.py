@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from libs.api.erasure import INTERVAL, Erasures
+from libs.api.paging import PageTokens
+from libs.db import Database
+from libs.events.log import Log
 from libs.runtime import Runtime
 from pq.accounts.v1 import accounts_events_pb2
 from pq.market.v1 import (
     analytics_pb2_grpc,
     catalog_pb2_grpc,
+    dashboard_pb2_grpc,
     imports_pb2_grpc,
     indices_pb2_grpc,
     market_pb2_grpc,
@@ -21,11 +25,13 @@ from services.market.handlers.browsing import Browsing
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.provenance import Provenance
+from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
 from services.market.handlers.steps import steps
 from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.catalog import CatalogServicer
+from services.market.servicer.dashboard import DashboardServicer
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
@@ -33,7 +39,7 @@ from services.market.servicer.pipeline import PipelineServicer
 from services.market.servicer.watchlists import WatchlistServicer
 from services.market.store.history import RowHistory
 from services.market.store.panels import Panels
-from services.market.store.raw import open_raw
+from services.market.store.raw import RawFiles, open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -43,24 +49,25 @@ async def build(rt: Runtime, config: Config) -> None:
     db = await rt.database(migrations=[("market", MIGRATIONS)])
     log = await rt.event_log()
     rt.relay(db, log)
+    raw, tokens = open_raw(config.raw), rt.page_tokens()
+    _ingest(rt, config, db, raw, tokens)
+    _cards(rt, config, db, raw, tokens)
+    _analytics(rt, db, tokens)
+    _watchlists(rt, db, log, tokens)
+
+
+def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: PageTokens) -> None:
+    """Files in, and the pipeline that publishes what they say."""
     limits = Limits(
         packed_bytes=config.max_file_bytes,
         plain_bytes=config.max_plain_bytes,
         rows=config.max_rows,
         days_ahead=config.max_days_ahead,
     )
-    raw = open_raw(config.raw)
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, raw)
     runner = Runner(db, rt.clock, Panels(db), steps())
     ingest.published = runner.wake
     rt.background("pipeline", runner.run, needs=db)
-    browsing = Browsing(db)
-    rt.background("search", browsing.keep_fresh, needs=db)
-    tokens = rt.page_tokens()
-    rt.servicer(
-        market_pb2_grpc.add_MarketServiceServicer_to_server,
-        MarketServicer(db, tokens, RowHistory(), browsing),
-    )
     rt.servicer(
         imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)
     )
@@ -68,23 +75,44 @@ async def build(rt: Runtime, config: Config) -> None:
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server,
         PipelineServicer(db, tokens, rt.clock, runner.wake),
     )
+
+
+def _cards(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: PageTokens) -> None:
+    """Reads of cards, sets and quotes."""
+    browsing = Browsing(db)
+    rt.background("search", browsing.keep_fresh, needs=db)
+    rt.servicer(
+        market_pb2_grpc.add_MarketServiceServicer_to_server,
+        MarketServicer(db, tokens, RowHistory(), browsing),
+    )
+    provenance = Provenance(db, raw, config.max_plain_bytes, config.max_rows)
+    rt.servicer(
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+        CatalogServicer(db, tokens, provenance),
+    )
+
+
+def _analytics(rt: Runtime, db: Database, tokens: PageTokens) -> None:
+    """Reads of what is published."""
     rt.servicer(
         analytics_pb2_grpc.add_AnalyticsServiceServicer_to_server,
         AnalyticsServicer(db, tokens, rt.clock, Reading(db)),
     )
-    rt.servicer(
-        catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
-        CatalogServicer(db, tokens, Provenance(db, raw, config.max_plain_bytes, config.max_rows)),
-    )
     rt.servicer(indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(db, tokens))
+    publications = Publications(db)
+    rt.background("publications", publications.keep_looking, needs=db)
+    rt.servicer(
+        dashboard_pb2_grpc.add_DashboardServiceServicer_to_server,
+        DashboardServicer(db, publications),
+    )
+
+
+def _watchlists(rt: Runtime, db: Database, log: Log, tokens: PageTokens) -> None:
+    """What accounts have here."""
     watchlists = Watchlists(rt.clock, rt.ids)
     erasures = Erasures(db, rt.clock, watchlists.erase)
-    rt.consumer(
-        "market.accounts",
-        db,
-        log,
-        {accounts_events_pb2.AccountChanged: erasures.on_account_changed},
-    )
+    gone = {accounts_events_pb2.AccountChanged: erasures.on_account_changed}
+    rt.consumer("market.accounts", db, log, gone)
     rt.periodic("erasures", INTERVAL, erasures.run)
     rt.servicer(
         watchlists_pb2_grpc.add_WatchlistServiceServicer_to_server,

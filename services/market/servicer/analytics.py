@@ -148,7 +148,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         )
         shown, token = self._tokens.cut(page, found, lambda last: [last.place])
         return pb.ListMoversResponse(
-            movers=map(_mover, shown), next_page_token=token, basis=basis(of), rule=_RULE
+            movers=map(mover_pb, shown), next_page_token=token, basis=basis(of), rule=_RULE
         )
 
     async def ListAnomalies(
@@ -170,14 +170,14 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         shown, token = self._tokens.cut(
             page, found, lambda last: [last.day.isoformat(), str(last.id)]
         )
-        return pb.ListAnomaliesResponse(anomalies=map(_anomaly, shown), next_page_token=token)
+        return pb.ListAnomaliesResponse(anomalies=map(anomaly_pb, shown), next_page_token=token)
 
     async def GetAnomaly(self, request: pb.GetAnomalyRequest, _context: Any) -> pb.Anomaly:
         """One anomaly."""
         found = await anomalies.get(self._db, resource_id("anomalies", _ANOMALY, request.name))
         if found is None:
             raise not_found(request.name)
-        return _anomaly(found)
+        return anomaly_pb(found)
 
     async def ResolveAnomaly(self, request: pb.ResolveAnomalyRequest, _context: Any) -> pb.Anomaly:
         """Notes what an anomaly was."""
@@ -191,7 +191,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
                 raise not_found(request.name)
         found = await anomalies.get(self._db, id)
         assert found is not None  # it was there, and none is deleted but by its own day's run
-        return _anomaly(found)
+        return anomaly_pb(found)
 
     async def _card(self, request: Any, part: str) -> CardNumbers:
         id = names.part_of_card(request.name, part)
@@ -257,7 +257,8 @@ def _tick(tick: Tick) -> pb.SuspectTick:
     )
 
 
-def _mover(mover: movers.Mover) -> pb.Mover:
+def mover_pb(mover: movers.Mover) -> pb.Mover:
+    """A mover on the wire."""
     change = mover.price - mover.before
     return pb.Mover(
         card=messages.card_name(mover.card),
@@ -270,7 +271,8 @@ def _mover(mover: movers.Mover) -> pb.Mover:
     )
 
 
-def _anomaly(one: anomalies.Stored) -> pb.Anomaly:
+def anomaly_pb(one: anomalies.Stored) -> pb.Anomaly:
+    """An anomaly on the wire."""
     return pb.Anomaly(
         name=resource_name("anomalies", _ANOMALY, one.id),
         card=messages.card_name(one.card),

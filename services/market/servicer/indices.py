@@ -40,11 +40,11 @@ class IndexServicer(indices_pb2_grpc.IndexServiceServicer):
             after = (number or 0, str(page.cursor[1]))
         found = await indices.page(self._db, after, page.size + 1)
         shown, token = self._tokens.cut(page, found, lambda last: [last.source, last.id])
-        return pb.ListIndicesResponse(indices=map(_index, shown), next_page_token=token)
+        return pb.ListIndicesResponse(indices=map(index_pb, shown), next_page_token=token)
 
     async def GetIndex(self, request: pb.GetIndexRequest, _context: Any) -> pb.Index:
         """One index."""
-        return _index(await self._found(request.name, "name"))
+        return index_pb(await self._found(request.name, "name"))
 
     async def ListIndexLevels(
         self, request: pb.ListIndexLevelsRequest, _context: Any
@@ -74,7 +74,8 @@ class IndexServicer(indices_pb2_grpc.IndexServiceServicer):
         return found
 
 
-def _index(one: Shown) -> pb.Index:
+def index_pb(one: Shown) -> pb.Index:
+    """An index on the wire."""
     change = None
     if one.level is not None and one.month_ago:
         change = one.level / one.month_ago - 1

@@ -121,6 +121,14 @@ async def page(reader: Reader, after: tuple[int, str] | None, limit: int) -> lis
     return [Shown(*row) for row in rows]
 
 
+async def broad(reader: Reader, source: int) -> list[Shown]:
+    """A source's indices that are not of one set."""
+    rows = await reader.fetch(
+        f"{_SHOWN} where i.source = $1 and i.index_id not like 'set-%' order by i.index_id", source
+    )
+    return [Shown(*row) for row in rows]
+
+
 async def get(reader: Reader, source: str, id: str) -> Shown | None:
     """One index."""
     row = await reader.fetchrow(f"{_SHOWN} where s.name = $1 and i.index_id = $2", source, id)

@@ -30,6 +30,14 @@ async def newest(
     return None if row is None else _published(row)
 
 
+async def newest_of_each(reader: Reader) -> list[Published]:
+    """The newest version of the newest day of each source."""
+    rows = await reader.fetch(
+        f"select distinct on (source) * from ({_SELECT}) p order by source, day desc, version desc"
+    )
+    return [_published(row) for row in rows]
+
+
 def _published(row: Any) -> Published:
     return Published(
         of=DayVersion(
