@@ -34,15 +34,33 @@ class Level:
     data_version: int = 0
 
 
-async def attributes(reader: Reader, source: int) -> list[tuple[int, bool, str, str, int]]:
-    """By card number of a source: sealed, set, its title, year of publication (0: unknown)."""
+# Card number, sealed, set, its title, year of publication (0: unknown).
+Rows = Sequence[tuple[int, bool, str, str, int]]
+_PAGE = 5000
+
+
+async def attributes(reader: Reader, source: int) -> Rows:
+    """Of a source's cards, by number; page by page, so that others get their turn."""
+    found: list[tuple[int, bool, str, str, int]] = []
+    while True:
+        rows = await _attributes(reader, source, found[-1][0] if found else 0)
+        found += rows
+        if len(rows) < _PAGE:
+            return found
+
+
+async def _attributes(
+    reader: Reader, source: int, after: int
+) -> list[tuple[int, bool, str, str, int]]:
     rows = await reader.fetch(
         "select c.card, coalesce(c.sealed, false), c.category || '-' || c.set_id, c.set_name,"
         " coalesce(extract(year from p.published), 0)::int"
         " from cards c join card_latest l on l.card = c.card and l.source = $1"
         " left join products p on p.category = c.category and p.product_id = c.product_id"
-        " order by c.card",
+        " where c.card > $2 order by c.card limit $3",
         source,
+        after,
+        _PAGE,
     )
     return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 

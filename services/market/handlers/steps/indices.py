@@ -24,7 +24,7 @@ from services.market.analytics.panel import NONE, Panel
 from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
 from services.market.store import indices as store
-from services.market.store import snapshots
+from services.market.store import shelf, snapshots
 from services.market.store.indices import Level
 from services.market.store.panels import Panels, Prices
 
@@ -46,13 +46,17 @@ class Indices:
     name = "indices"
     code_version = "indices-1"
 
+    def __init__(self) -> None:
+        # Sixty thousand rows that change with catalogues and new cards alone.
+        self._rows: dict[tuple[int, int, int], store.Rows] = {}
+
     async def __call__(self, tx: Tx, day: DayVersion, panels: Panels) -> Mapping[str, int]:
         """Counts the indices and the levels that were new or came out otherwise."""
         last = day.day
         if day.mode is Mode.CORRECTION:
             last = (await snapshots.standing(tx, day.source_number, day.day)).newest or day.day
         prices = await panels.upto(day.source_number, last)
-        rows = await store.attributes(tx, day.source_number)
+        rows = await self._attributes(tx, day.source_number)
         known = await store.at(tx, day.source_number, prices.market.first, last)
         groups, found = await asyncio.to_thread(_followed, prices, rows, known, day.day)
         told = [(g.definition.id, g.definition.title, g.definition.methodology) for g in groups]
@@ -60,8 +64,15 @@ class Indices:
         await store.insert(tx, day.source_number, day.data_version, found)
         return {"indices": len(groups), "levels": len(found)}
 
+    async def _attributes(self, tx: Tx, source: int) -> store.Rows:
+        cards, catalogues, _ = await shelf.state(tx)
+        key = (source, cards, catalogues)
+        if key not in self._rows:
+            self._rows = {key: await store.attributes(tx, source)}
+        return self._rows[key]
 
-def attributes_of(prices: Prices, rows: list[tuple[int, bool, str, str, int]]) -> Attributes:
+
+def attributes_of(prices: Prices, rows: store.Rows) -> Attributes:
     """In the order of the panels' rows."""
     by_card = {row[0]: row for row in rows}
     ordered = [by_card.get(card, (card, False, "", "", 0)) for card in prices.cards.tolist()]
@@ -74,7 +85,7 @@ def attributes_of(prices: Prices, rows: list[tuple[int, bool, str, str, int]]) -
 
 
 def _followed(
-    prices: Prices, rows: list[tuple[int, bool, str, str, int]], known: Known, since: date
+    prices: Prices, rows: store.Rows, known: Known, since: date
 ) -> tuple[list[_Group], list[tuple[str, Level]]]:
     attributes = attributes_of(prices, rows)
     quoted = (prices.market.cents != NONE).any(axis=0)
