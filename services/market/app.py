@@ -27,6 +27,7 @@ from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.provenance import Provenance
 from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
+from services.market.handlers.release import Release
 from services.market.handlers.steps import steps
 from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
@@ -83,7 +84,7 @@ def _cards(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pag
     rt.background("search", browsing.keep_fresh, needs=db)
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,
-        MarketServicer(db, tokens, RowHistory(), browsing),
+        MarketServicer(db, tokens, RowHistory(), browsing, Release(db, rt.clock, rt.ids)),
     )
     provenance = Provenance(db, raw, config.max_plain_bytes, config.max_rows)
     rt.servicer(

@@ -64,6 +64,12 @@ def snapshot(value: Snapshot) -> market_pb2.Snapshot:
         change_count=value.change_count,
         rejected_count=value.rejected_count,
         mode=market_pb2.Mode.ValueType(value.mode),
+        health=market_pb2.Health.ValueType(value.health),
+        moved_share=None
+        if value.usual_share is None
+        else value.change_count / max(value.quote_count, 1),
+        usual_share=value.usual_share,
+        release_time=stamp(value.release_time),
         **{"import": resource_name("imports", PREFIX, value.import_id)},
     )
 

@@ -26,6 +26,15 @@ class Mode(IntEnum):
     CORRECTION = 3
 
 
+class Health(IntEnum):
+    """How a day looked when it came; the contract's numbers."""
+
+    UNJUDGED = 0
+    SOUND = 1
+    DEGRADED = 2
+    BLOCKED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """A file that was taken in; `day` is None for a catalogue, `version` where nothing differed.
@@ -64,6 +73,14 @@ class Snapshot:
     rejected_count: int
     import_id: UUID
     mode: Mode
+    health: Health = Health.UNJUDGED
+    usual_share: float | None = None
+    release_time: datetime | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is blocked and nobody has released it."""
+        return self.health is Health.BLOCKED and self.release_time is None
 
 
 def mode_of(day: date, *, published: bool, newest: date | None, backfill: bool) -> Mode:

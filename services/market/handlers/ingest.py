@@ -20,7 +20,7 @@ from services.market.domain.faults import MAX_FAULTS, FileRefusedError, RowFault
 from services.market.domain.imports import Import, Kind, Mode, Snapshot, mode_of
 from services.market.domain.prices import Prices
 from services.market.errors import refused
-from services.market.handlers import events
+from services.market.handlers import events, gate
 from services.market.handlers.card_index import CardIndex
 from services.market.handlers.versions import Version, correct, first
 from services.market.store import cards, imports, pipeline, plans, quotes, snapshots, sources
@@ -207,10 +207,17 @@ class Ingest:
             import_id=item.id,
             mode=item.mode,
         )
+        verdict = await gate.judge(
+            tx, source.number, item.day, item.mode, item.accepted_count, item.change_count
+        )
+        snapshot = replace(snapshot, health=verdict.health, usual_share=verdict.usual)
         await imports.insert(tx, source.number, item)
         await snapshots.insert(tx, source.number, snapshot)
         await snapshots.insert_corrections(tx, source.number, snapshot, made.corrections)
-        await pipeline.enqueue(tx, self._ids.uuid(), source.number, snapshot)
+        if snapshot.is_held:
+            made = gate.held_back(made)
+        else:
+            await pipeline.enqueue(tx, self._ids.uuid(), source.number, snapshot)
         tx.after_commit(self.published)
         publish = partial(events.publish, tx, snapshot, source.currency, made.changes)
         if len(made.changes) <= _FEW:

@@ -14,8 +14,10 @@ from pq.market.v1 import market_pb2 as pb
 from pq.market.v1 import market_pb2_grpc
 from services.market import messages
 from services.market.domain.faults import FieldError
+from services.market.domain.imports import Snapshot
 from services.market.domain.prices import read_day
 from services.market.handlers.browsing import Browsing
+from services.market.handlers.release import Release
 from services.market.servicer import names
 from services.market.servicer.search import search
 from services.market.store import listing, snapshots
@@ -30,12 +32,18 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
     """Reads of the market."""
 
     def __init__(
-        self, db: Database, tokens: PageTokens, history: History, browsing: Browsing
+        self,
+        db: Database,
+        tokens: PageTokens,
+        history: History,
+        browsing: Browsing,
+        release: Release,
     ) -> None:
         self._db = db
         self._tokens = tokens
         self._history = history
         self._browsing = browsing
+        self._release = release
 
     async def SearchCards(
         self, request: pb.SearchCardsRequest, _context: Any
@@ -127,13 +135,23 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
 
     async def GetSnapshot(self, request: pb.GetSnapshotRequest, _context: Any) -> pb.Snapshot:
         """One version of a day."""
+        return messages.snapshot(await self._snapshot(request.name))
+
+    async def ReleaseSnapshot(
+        self, request: pb.ReleaseSnapshotRequest, _context: Any
+    ) -> pb.Snapshot:
+        """Publishes a blocked version after all."""
+        await self._release(await self._snapshot(request.name))
+        return messages.snapshot(await self._snapshot(request.name))
+
+    async def _snapshot(self, name: str) -> Snapshot:
         expected = invalid(
             "name",
             "expected snapshots/{source}-{day}-v{version}, such as"
-            f" snapshots/tcgplayer-2025-06-01-v1; got {request.name[:80]!r}",
+            f" snapshots/tcgplayer-2025-06-01-v1; got {name[:80]!r}",
             "wrong_name",
         )
-        match = _SNAPSHOT.fullmatch(request.name)
+        match = _SNAPSHOT.fullmatch(name)
         if match is None:
             raise expected
         try:
@@ -142,5 +160,5 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
             raise expected from None
         found = await snapshots.get(self._db, match[1], day, int(match[3]))
         if found is None:
-            raise not_found(request.name)
-        return messages.snapshot(found)
+            raise not_found(name)
+        return found

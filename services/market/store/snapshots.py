@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from libs.api import filters
 from libs.db import Reader, Tx
 from services.market.domain import money
-from services.market.domain.imports import Mode, Snapshot
+from services.market.domain.imports import Health, Mode, Snapshot
 
 MODES = {f"MODE_{mode.name}": mode for mode in Mode if mode is not Mode.UNSPECIFIED}
 FILTERS = {
@@ -22,7 +22,8 @@ FILTERS = {
 
 _SELECT = (
     "select s.name as source, n.day, n.version, n.publish_time, n.quote_count, n.change_count,"
-    " n.rejected_count, n.import as import_id, n.mode, n.source as source_number"
+    " n.rejected_count, n.import as import_id, n.mode, n.health, n.usual_share, n.release_time,"
+    " n.source as source_number"
     " from snapshots n join sources s using (source)"
 )
 
@@ -93,7 +94,8 @@ async def insert(tx: Tx, source: int, item: Snapshot) -> None:
     """Stores a version."""
     await tx.execute(
         "insert into snapshots (source, day, version, publish_time, quote_count, change_count,"
-        " rejected_count, import, mode) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        " rejected_count, import, mode, health, usual_share)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         source,
         item.day,
         item.version,
@@ -103,7 +105,36 @@ async def insert(tx: Tx, source: int, item: Snapshot) -> None:
         item.rejected_count,
         item.import_id,
         item.mode,
+        item.health,
+        item.usual_share,
     )
+
+
+async def shares(reader: Reader, source: int, before: date, limit: int) -> list[float]:
+    """The shares of quotes that had changed on the source's days of news before a day, the newest
+    `limit`, oldest first; of days with a quote."""
+    rows = await reader.fetch(
+        "select change_count::float8 / quote_count as share from snapshots"
+        " where source = $1 and day < $2 and mode = 1 and version = 1 and quote_count > 0"
+        " order by day desc limit $3",
+        source,
+        before,
+        limit,
+    )
+    return [row["share"] for row in reversed(rows)]
+
+
+async def release(tx: Tx, source: int, item: Snapshot, now: datetime) -> bool:
+    """Notes that a blocked version is released; False where it is not held."""
+    tag = await tx.execute(
+        "update snapshots set release_time = $4 where source = $1 and day = $2 and version = $3"
+        " and health = 3 and release_time is null",
+        source,
+        item.day,
+        item.version,
+        now,
+    )
+    return tag == "UPDATE 1"
 
 
 async def insert_corrections(
@@ -131,4 +162,5 @@ def _snapshot(row: Any) -> Snapshot:
     values = dict(row)
     del values["source_number"]
     values["mode"] = Mode(values["mode"])
+    values["health"] = Health(values["health"])
     return Snapshot(**values)

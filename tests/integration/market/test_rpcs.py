@@ -15,6 +15,7 @@ from pq.market.v1 import imports_pb2_grpc, market_pb2_grpc
 from pq.market.v1 import market_pb2 as pb
 from services.market.domain.imports import Kind as Kind_
 from services.market.handlers.browsing import Browsing
+from services.market.handlers.release import Release
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.upload import MAX_CHUNK
@@ -36,10 +37,11 @@ class Client:
 async def client(world):
     tokens = PageTokens(bytes(32), world.clock)
     browsing = Browsing(world.db)
+    release = Release(world.db, world.clock, world.ids)
     async with serving(
         (
             market_pb2_grpc.add_MarketServiceServicer_to_server,
-            MarketServicer(world.db, tokens, RowHistory(), browsing),
+            MarketServicer(world.db, tokens, RowHistory(), browsing, release),
         ),
         (
             imports_pb2_grpc.add_ImportServiceServicer_to_server,
