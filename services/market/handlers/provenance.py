@@ -13,7 +13,8 @@ from libs.errors import not_found
 from services.market.domain import packing, prices
 from services.market.domain.cards import CardKey
 from services.market.domain.imports import Import, Snapshot
-from services.market.store import cards, imports, snapshots
+from services.market.domain.quotes import Quote
+from services.market.store import cards, imports, snapshots, versions_at
 from services.market.store.raw import RawFiles
 
 # A full day takes about 15 MB.
@@ -25,12 +26,13 @@ class Origin:
     """A quote's origin.
 
     `line` counts from 1 with the heading. It is None where the file is not kept, or where the
-    version holds the card no longer.
+    version holds the card no longer. `quote` is as the version has it, None where it has none.
     """
 
     snapshot: Snapshot
     item: Import
     line: int | None
+    quote: Quote | None
 
 
 class Provenance:
@@ -59,11 +61,13 @@ class Provenance:
             raise not_found(f"snapshots/{source}-{day}-v{version}")
         item = await imports.get(self._db, snapshot.import_id)
         assert item is not None  # a snapshot's import is never deleted
+        number, key = known[card]
+        quote = await versions_at.quote(self._db, number, source, day, version)
         if item.raw is None:
-            return Origin(snapshot, item, None)
+            return Origin(snapshot, item, None, quote)
         lines = await self._lines(item.raw, item.sha256, day)
         # The whole key: a row of another printing with the same id had been set aside.
-        return Origin(snapshot, item, lines.get(known[card][1]))
+        return Origin(snapshot, item, lines.get(key), quote)
 
     async def _lines(self, raw: str, sha256: str, day: date) -> Mapping[CardKey, int]:
         """Lines by card of a kept file; those read last stay in memory."""

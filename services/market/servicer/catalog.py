@@ -27,6 +27,7 @@ from services.market.domain.spans import Interval, Span, spans
 from services.market.handlers.provenance import Provenance
 from services.market.servicer import names
 from services.market.store import listing, quotes, sets, snapshots
+from services.market.store.raw import media_type
 
 _SET = re.compile(r"sets/([a-z0-9-]{1,60})-([0-9]{1,18})", re.ASCII)
 _NOTHING = re.compile(r"0(\.0{1,2})?", re.ASCII)
@@ -114,6 +115,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             line=origin.line,
             rejected_count=origin.item.rejected_count,
             code_version=VERSION,
+            quote=None if origin.quote is None else messages.quote(origin.quote),
+            media_type=media_type(origin.item.raw),
         )
 
     async def ListSets(self, request: pb.ListSetsRequest, _context: Any) -> pb.ListSetsResponse:

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from libs.errors import AppError, Kind
 from services.market.domain import packing
 
+# Ends the key of what came plain; what came compressed is kept under its digest alone.
+_PACKED_HERE = ".gz"
 # The fastest: a sender waits for it.
 _LEVEL = 1
 
@@ -104,7 +106,7 @@ class RawFiles:
         """Keeps a file and answers its key. `digest` is the SHA-256 of `data`, in hex."""
         key = f"{source}/{digest[:2]}/{digest}"
         if not data.startswith(packing.GZIP_MAGIC):
-            key += ".gz"
+            key += _PACKED_HERE
             data = await asyncio.to_thread(gzip.compress, data, _LEVEL, mtime=0)
         await self._store.put(key, data)
         return key
@@ -115,7 +117,7 @@ class RawFiles:
         Raises AppError (UNAVAILABLE) where they are gone or are no longer those of the digest.
         """
         data = await self._store.get(key)
-        if data is not None and key.endswith(".gz"):
+        if data is not None and key.endswith(_PACKED_HERE):
             try:
                 data = await asyncio.to_thread(gzip.decompress, data)
             except (OSError, EOFError):
@@ -124,6 +126,13 @@ class RawFiles:
             told = "is missing" if data is None else "is damaged"
             raise AppError(Kind.UNAVAILABLE, "raw_file_lost", f"the kept file {key} {told}")
         return data
+
+
+def media_type(key: str | None) -> str:
+    """What a kept file came as; empty for None."""
+    if key is None:
+        return ""
+    return "text/csv" if key.endswith(_PACKED_HERE) else "application/gzip"
 
 
 def open_raw(place: str) -> RawFiles:

@@ -133,6 +133,8 @@ async def test_a_quote_names_its_file_and_line(clients, world):
         pb.GetQuoteOriginRequest(day="2025-05-04", version=1, **ask)
     )
     assert (first.line, first.snapshot.version) == (2, 1)
+    assert (first.quote.market, again.quote.market) == ("410.00", "411.00")
+    assert first.media_type == "text/csv"
     for wrong, kind in (
         ({"day": "2025-05-02"}, Kind.NOT_FOUND),
         ({"day": ""}, Kind.INVALID),
