@@ -6,6 +6,7 @@ from pathlib import Path
 
 from libs.api.erasure import INTERVAL, Erasures
 from libs.api.paging import PageTokens
+from libs.config import ConfigError
 from libs.db import Database
 from libs.events.log import Log
 from libs.runtime import Runtime
@@ -18,16 +19,19 @@ from pq.market.v1 import (
     indices_pb2_grpc,
     market_pb2_grpc,
     pipeline_pb2_grpc,
+    sources_pb2_grpc,
     watchlists_pb2_grpc,
 )
 from services.market.config import Config
 from services.market.handlers.browsing import Browsing
+from services.market.handlers.fetching import Connect, Fetching
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.provenance import Provenance
 from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
 from services.market.handlers.release import Release
+from services.market.handlers.scheduling import Scheduling
 from services.market.handlers.steps import steps
 from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
@@ -37,7 +41,11 @@ from services.market.servicer.imports import ImportServicer
 from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.pipeline import PipelineServicer
+from services.market.servicer.sources import SourceServicer
 from services.market.servicer.watchlists import WatchlistServicer
+from services.market.sources.adapter import Adapter
+from services.market.sources.polite import Manners, Polite
+from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.history import RowHistory
 from services.market.store.panels import Panels
 from services.market.store.raw import RawFiles, open_raw
@@ -51,13 +59,14 @@ async def build(rt: Runtime, config: Config) -> None:
     log = await rt.event_log()
     rt.relay(db, log)
     raw, tokens = open_raw(config.raw), rt.page_tokens()
-    _ingest(rt, config, db, raw, tokens)
+    ingest = _ingest(rt, config, db, raw, tokens)
+    _sources(rt, config, Fetching(db, rt.clock, ingest, raw, *_adapters(rt, config)), db, tokens)
     _cards(rt, config, db, raw, tokens)
     _analytics(rt, db, tokens)
     _watchlists(rt, db, log, tokens)
 
 
-def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: PageTokens) -> None:
+def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: PageTokens) -> Ingest:
     """Files in, and the pipeline that publishes what they say."""
     limits = Limits(
         packed_bytes=config.max_file_bytes,
@@ -75,6 +84,35 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
     rt.servicer(
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server,
         PipelineServicer(db, tokens, rt.clock, runner.wake),
+    )
+    return ingest
+
+
+def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]:
+    """The sources by name, and the way to their servers."""
+    known: list[Adapter] = [Tcgcsv(config.tcgcsv_url)]
+    ways = {one.name: Polite(one.base, Manners(config.contact), rt.clock) for one in known}
+    for way in ways.values():
+        rt.on_drain(way.close)
+    return {one.name: one for one in known}, lambda adapter: ways[adapter.name].get
+
+
+def _sources(
+    rt: Runtime, config: Config, fetching: Fetching, db: Database, tokens: PageTokens
+) -> None:
+    """Sources that are fetched; none without a contact."""
+    off = {} if config.contact else dict.fromkeys(fetching.adapters, "PQ_MARKET_CONTACT is not set")
+    unknown = [one.source for one in config.schedule if one.source not in fetching.adapters]
+    if unknown:
+        raise ConfigError([f"PQ_MARKET_SCHEDULE: there is no source {unknown[0]}"])
+    if config.schedule and not off:
+        scheduling = Scheduling(db, rt.clock, fetching, config.schedule)
+        rt.background("schedule", scheduling.run, needs=db)
+    rt.servicer(
+        sources_pb2_grpc.add_SourceServiceServicer_to_server,
+        SourceServicer(
+            db, tokens, rt.clock, fetching, {one.source: one for one in config.schedule}, off
+        ),
     )
 
 

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from libs.config import field
 from libs.runtime import ServiceConfig
+from services.market.domain.schedule import Daily, schedule
+from services.market.sources.tcgcsv import DEFAULT_URL
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
 
@@ -44,6 +46,18 @@ class Config(ServiceConfig):
         ".pq/raw",
         help="where files are kept as they came: a folder, or an object store such as s3://…",
     )
+    schedule: tuple[Daily, ...] = field(
+        "PQ_MARKET_SCHEDULE",
+        (),
+        help="sources to fetch each day and when, such as tcgcsv=21:30@UTC; none by default",
+        parse=schedule,
+    )
+    contact: str = field(
+        "PQ_MARKET_CONTACT",
+        "",
+        help="an address or page that sources' servers are told to write to; none is asked without",
+    )
+    tcgcsv_url: str = field("PQ_MARKET_TCGCSV_URL", DEFAULT_URL, help="where tcgcsv is served")
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"
     )

@@ -1,0 +1,75 @@
+"""What an adapter is, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+
+class DriftError(Exception):
+    """A source answered in another shape than it used to; nothing of it is taken."""
+
+    def __init__(self, part: str, field: str, expected: str) -> None:
+        super().__init__(f"{part}: {field}: expected {expected}")
+        self.part = part
+        self.field = field
+
+
+class AwayError(Exception):
+    """A source cannot be reached, or refuses for now; trying again later may help."""
+
+
+# Fetches a part, such as "3/604/prices": its bytes, as they came. A part that was fetched for the
+# same day before is not asked for again. Raises AwayError.
+Get = Callable[[str], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What must be said of a source."""
+
+    title: str
+    licence: str
+    attribution: str
+    homepage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A day as files: `prices` in the form of price files, `catalog` in that of catalogues."""
+
+    day: date
+    prices: bytes
+    catalog: bytes
+
+
+class Adapter(Protocol):
+    """A source of prices. `quotes` is the source that its quotes are of."""
+
+    name: str
+    quotes: str
+    notice: Notice
+    base: str
+
+    async def newest(self, get: Get) -> date:
+        """The day that the source serves now. Raises AwayError, DriftError."""
+        ...
+
+    async def fetch(self, day: date, get: Get) -> Rendered:
+        """The day's files. Raises AwayError, DriftError."""
+        ...
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
+    """CSV as files have it (RFC 4180)."""
+    lines = [",".join(columns), *(",".join(map(_quoted, row)) for row in rows)]
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _quoted(text: str) -> str:
+    if any(c in text for c in ',"\r\n'):
+        text = " ".join(text.split()).replace('"', '""')
+        return f'"{text}"'
+    return text
