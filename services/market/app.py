@@ -27,6 +27,7 @@ from services.market.handlers.browsing import Browsing
 from services.market.handlers.fetching import Connect, Fetching
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.runner import Runner
+from services.market.handlers.pipeline.warming import warm_up
 from services.market.handlers.provenance import Provenance
 from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
@@ -77,7 +78,12 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, raw)
     runner = Runner(db, rt.clock, Panels(db), steps())
     ingest.published = runner.wake
-    rt.background("pipeline", runner.run, needs=db)
+
+    async def work() -> None:
+        await warm_up()
+        await runner.run()
+
+    rt.background("pipeline", work, needs=db)
     rt.servicer(
         imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)
     )

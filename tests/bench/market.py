@@ -33,7 +33,9 @@ from services.market.domain import money, packing, prices
 from services.market.domain.changes import Ints
 from services.market.domain.imports import Kind
 from services.market.domain.prices import Cents
+from services.market.handlers.browsing import Browsing
 from services.market.handlers.ingest import ImportFile, Limits
+from services.market.handlers.release import Release
 from services.market.servicer.market import MarketServicer
 from services.market.store import quotes
 from services.market.store.history import RowHistory
@@ -140,7 +142,15 @@ def _psql(server: EmbeddedPostgres, path: Path) -> float:
 
 async def _reads(world: World, scale: int) -> list[Row]:
     rng = random.Random(1)
-    service = MarketServicer(world.db, PageTokens(bytes(32), world.clock), RowHistory())
+    browsing = Browsing(world.db)
+    await browsing.refresh()
+    service = MarketServicer(
+        world.db,
+        PageTokens(bytes(32), world.clock),
+        RowHistory(),
+        browsing,
+        Release(world.db, world.clock, world.ids),
+    )
     ids = [row["id"] for row in await world.db.fetch("select id from cards")]
 
     async def listed() -> None:
@@ -150,7 +160,18 @@ async def _reads(world: World, scale: int) -> list[Row]:
         parent = f"cards/{rng.choice(ids)}"
         await service.ListQuotes(pb.ListQuotesRequest(parent=parent), None)
 
+    async def searched() -> None:
+        query = rng.choice(["charzard", "pikchu", "umbreon vmax", "1st ediion", "base set"])
+        await service.SearchCards(pb.SearchCardsRequest(query=query), None)
+
+    async def counted() -> None:
+        price = f"{rng.randint(1, 50)}.00"
+        request = pb.SearchCardsRequest(min_price=price, page_size=1, facet_size=50)
+        await service.SearchCards(request, None)
+
     return [
+        Row("market.search_p99", scale, await _p99(searched), "ms", 10, at_least=False),
+        Row("market.facets_p99", scale, await _p99(counted), "ms", 20, at_least=False),
         Row("market.list_cards_p99", scale, await _p99(listed), "ms", 10, at_least=False),
         Row("market.card_history_p99", scale, await _p99(history), "ms", 10, at_least=False),
     ]

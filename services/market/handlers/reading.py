@@ -40,9 +40,13 @@ class Reading:
         self._db = db
         self._days: OrderedDict[tuple[UUID, int], blocks.Block] = OrderedDict()
 
+    async def find(self, source: str, day: date | None) -> Published | None:
+        """The version that is asked for, if it is published."""
+        return await published.newest(self._db, source or None, day)
+
     async def published(self, source: str, day: date | None) -> Published:
         """The version that is asked for. Raises AppError (NOT_FOUND)."""
-        found = await published.newest(self._db, source or None, day)
+        found = await self.find(source, day)
         if found is None:
             which = f" of {day}" if day else ""
             raise AppError(

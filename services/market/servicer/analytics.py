@@ -135,7 +135,9 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
             raise invalid("window_days", f"expected 1, 7, 30 or 90; got {window}", "out_of_range")
         if ordering not in ORDERINGS:
             raise invalid("order", "expected one of the orders", "out_of_range")
-        of = await self._reading.published(request.source, names.optional_day(request.day))
+        of = await self._reading.find(request.source, names.optional_day(request.day))
+        if of is None:
+            return pb.ListMoversResponse(rule=_RULE)
         page = self._page("ListMovers", request, of, str((window, ordering, request.thin)))
         found = await movers.page(
             self._db,

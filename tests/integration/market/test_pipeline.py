@@ -110,8 +110,11 @@ async def client(world):
 
 async def test_a_day_is_published_with_signals_that_equal_the_computation(world, client, walk):
     await history(world, walk, 40)
+    assert not (await client.analytics.ListMovers(pb.ListMoversRequest())).movers
     with pytest.raises(AppError) as caught:
-        await client.analytics.ListMovers(pb.ListMoversRequest())
+        await client.analytics.GetCardSignals(
+            pb.GetCardSignalsRequest(name=f"cards/{card(7)}/signals")
+        )
     assert (caught.value.kind, caught.value.reason) == (Kind.NOT_FOUND, "not_published")
     assert await drain(runner(world)) == 40
     panels = await Panels(world.db).upto(1, FIRST + timedelta(days=39))
