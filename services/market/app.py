@@ -26,14 +26,12 @@ from services.market.config import Config
 from services.market.handlers.browsing import Browsing
 from services.market.handlers.fetching import Connect, Fetching
 from services.market.handlers.ingest import Ingest, Limits
-from services.market.handlers.pipeline.runner import Runner
-from services.market.handlers.pipeline.warming import warm_up
+from services.market.handlers.pipeline.process import PipelineProcess
 from services.market.handlers.provenance import Provenance
 from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
 from services.market.handlers.release import Release
 from services.market.handlers.scheduling import Scheduling
-from services.market.handlers.steps import steps
 from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.catalog import CatalogServicer
@@ -48,7 +46,6 @@ from services.market.sources.adapter import Adapter
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.history import RowHistory
-from services.market.store.panels import Panels
 from services.market.store.raw import RawFiles, open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -76,20 +73,15 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
         days_ahead=config.max_days_ahead,
     )
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, raw)
-    runner = Runner(db, rt.clock, Panels(db), steps())
-    ingest.published = runner.wake
-
-    async def work() -> None:
-        await warm_up()
-        await runner.run()
-
-    rt.background("pipeline", work, needs=db)
+    process = PipelineProcess(db, rt.clock)
+    ingest.published = process.wake
+    rt.background("pipeline", process.run, needs=db)
     rt.servicer(
         imports_pb2_grpc.add_ImportServiceServicer_to_server, ImportServicer(db, tokens, ingest)
     )
     rt.servicer(
         pipeline_pb2_grpc.add_PipelineServiceServicer_to_server,
-        PipelineServicer(db, tokens, rt.clock, runner.wake),
+        PipelineServicer(db, tokens, rt.clock, process.wake),
     )
     return ingest
 

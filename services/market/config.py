@@ -57,6 +57,11 @@ class Config(ServiceConfig):
         "",
         help="an address or page that sources' servers are told to write to; none is asked without",
     )
+    pipeline_idle: float = field(
+        "PQ_MARKET_PIPELINE_IDLE",
+        20.0,
+        help="seconds for which the pipeline's process keeps its matrices after the last run",
+    )
     tcgcsv_url: str = field("PQ_MARKET_TCGCSV_URL", DEFAULT_URL, help="where tcgcsv is served")
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"

@@ -8,8 +8,7 @@ the same bits out. The interpreter's lock is released while a kernel runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 import numba
 
@@ -28,10 +27,3 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """The same for a small part of kernels, which is compiled into each of its callers."""
     return cast("Callable[P, R]", numba.njit(nogil=True, inline="never")(function))
-
-
-def keep_in(folder: Path) -> None:
-    """Keeps compiled kernels in this folder. To be called before any kernel is imported."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings: Any = numba.config
-    settings.CACHE_DIR = str(folder)

@@ -5,24 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from services.market.analytics.compiling import compiled
+from services.market.analytics import kernels
 
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
-
-
-@compiled
-def _average(values: Floats, order: Places, known: int) -> Floats:
-    ranks = np.full(len(values), np.nan)
-    first = 0
-    while first < known:
-        after = first + 1
-        while after < known and values[order[after]] == values[order[first]]:
-            after += 1
-        for place in range(first, after):
-            ranks[order[place]] = (first + after + 1) / 2
-        first = after
-    return ranks
 
 
 def average_ranks(values: Floats) -> Floats:
@@ -30,7 +15,7 @@ def average_ranks(values: Floats) -> Floats:
     kept = np.ascontiguousarray(values)
     # NaN sorts last; the order among equals does not matter, for they get the same rank.
     order = np.argsort(kept)
-    return _average(kept, order, len(kept) - int(np.count_nonzero(np.isnan(kept))))
+    return kernels.tied(kept, order, len(kept) - int(np.count_nonzero(np.isnan(kept))))
 
 
 def centred(values: Floats) -> Floats:

@@ -83,6 +83,14 @@ async def take(
     return None if row is None else (_run(row), row["newest"])
 
 
+async def waits(reader: Reader, now: datetime) -> bool:
+    """Whether a run's turn has come."""
+    found: bool = await reader.fetchval(
+        "select exists (select from pipeline_runs where state = 1 and next_time <= $1)", now
+    )
+    return found
+
+
 async def lock_source(tx: Tx, source: int) -> bool:
     """Whether this transaction is now the only one to run something of the source."""
     got: bool = await tx.fetchval("select pg_try_advisory_xact_lock($1, $2)", _LOCK, source)

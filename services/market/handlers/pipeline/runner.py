@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from libs.clock import Clock
 from libs.db import Database, Tx, is_transient
-from libs.obs.metrics import PIPELINE_DURATION, PIPELINE_RUNS, PIPELINE_SUCCESS
 from pq.market.v1 import market_events_pb2
 from services.market import messages
 from services.market.domain.pipeline import (
-    WINDOW,
     DayVersion,
     Run,
     StepRecord,
@@ -30,7 +27,8 @@ log = logging.getLogger(__name__)
 
 # A source that is still getting files is left alone for so long: more are likely to come.
 QUIET = timedelta(seconds=0.5)
-POLL = 2.0
+
+Tell = Callable[[str, float], None]
 
 
 class Runner:
@@ -49,35 +47,11 @@ class Runner:
         self._panels = panels
         self._steps = steps
         self._quiet = quiet
-        self._wake = asyncio.Event()
 
-    def wake(self) -> None:
-        """Has the runs looked at soon."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Works until it is cancelled."""
-        while True:
-            self._wake.clear()
-            done = 0
-            try:
-                while await self.run_once():
-                    done += 1
-                if done:
-                    await self._measure()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("the pipeline waits for the database", extra={"error": repr(error)})
-            try:
-                async with asyncio.timeout(POLL):
-                    await self._wake.wait()
-                    await asyncio.sleep(self._quiet.total_seconds())
-            except TimeoutError:
-                pass
-
-    async def run_once(self) -> bool:
-        """Makes one run; answers whether there was one."""
+    async def run_once(self, tell: Tell = lambda _outcome, _seconds: None) -> bool:
+        """Makes one run; answers whether there was one. `tell` hears what it came to: succeeded or
+        failed, and after how many seconds."""
+        begun = time.monotonic()
         busy: list[int] = []
         while True:
             taken: Run | None = None
@@ -94,15 +68,16 @@ class Runner:
                         await pipeline.skip_old(tx, taken.of.source_number, newest)
                         return True
                     await self._publish(tx, taken)
+                tell("succeeded", time.monotonic() - begun)
             except Exception as error:
                 if taken is None or is_transient(error):
                     raise
                 log.exception("a run of the pipeline failed", extra={"day": str(taken.of.day)})
                 await self._failed(taken, error)
+                tell("failed", time.monotonic() - begun)
             return True
 
     async def _publish(self, tx: Tx, run: Run) -> None:
-        begun = time.monotonic()
         count = await pipeline.data_version(tx, run.of.source_number, run.of.day)
         day = replace(run.of, data_version=count)
         steps = [await self._step(tx, step, day) for step in self._steps]
@@ -115,25 +90,13 @@ class Runner:
             )
         )
 
-        def committed() -> None:
-            PIPELINE_RUNS.labels("succeeded").inc()
-            PIPELINE_DURATION.observe(time.monotonic() - begun)
-
-        tx.after_commit(committed)
-
     async def _step(self, tx: Tx, step: Step, day: DayVersion) -> StepRecord:
         begun = time.monotonic()
         counts = await step(tx, day, self._panels)
         return StepRecord(step.name, step.code_version, time.monotonic() - begun, dict(counts))
 
     async def _failed(self, run: Run, error: Exception) -> None:
-        PIPELINE_RUNS.labels("failed").inc()
         told = f"{type(error).__name__}: {error}"
         async with self._db.transaction() as tx:
             retry = retry_after(run.attempts + 1)
             await pipeline.fail(tx, run.id, told, self._clock.now(), retry)
-
-    async def _measure(self) -> None:
-        for status in await pipeline.statuses(self._db, WINDOW):
-            share = status["published_days"] / max(status["quoted_days"], 1)
-            PIPELINE_SUCCESS.labels(status["name"]).set(share)

@@ -1,0 +1,78 @@
+"""The pipeline's own process: started when a run waits, gone when nothing does or its parent goes."""
+
+import asyncio
+import time
+
+import psutil
+import pytest
+
+from services.market.handlers.pipeline.process import PipelineProcess
+from tests.integration.market.test_pipeline import history, walk
+
+__all__ = ["walk"]  # a fixture
+
+
+@pytest.fixture
+async def process(world, empty_database, monkeypatch, tmp_path):
+    monkeypatch.setenv("PQ_DATABASE_URL", empty_database)
+    monkeypatch.setenv("PQ_MARKET_PIPELINE_IDLE", "0.5")
+    task = None
+
+    def start():
+        nonlocal task
+        task = asyncio.create_task(PipelineProcess(world.db, world.clock).run())
+        return task
+
+    yield start
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def children():
+    return [
+        child
+        for child in psutil.Process().children()
+        if "services.market.pipeline" in " ".join(child.cmdline())
+    ]
+
+
+async def until(condition, what, seconds=30):
+    ends = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < ends, what
+        await asyncio.sleep(0.05)
+
+
+async def test_it_makes_what_waits_and_ends(world, walk, process):
+    await history(world, walk, 3)
+    process()
+
+    async def published():
+        return await world.rows("published") == 3
+
+    async def ended():
+        return not children()
+
+    await until(published, "nothing was published")
+    await until(ended, "it did not end")
+
+
+async def test_it_ends_with_who_started_it(world, walk, process):
+    await history(world, walk, 3)
+    task = process()
+
+    async def started():
+        return bool(children())
+
+    await until(started, "it was not started")
+    [child] = children()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not child.is_running()
+    process()
+
+    async def published():
+        return await world.rows("published") == 3
+
+    await until(published, "what was cut off was not made")
