@@ -57,11 +57,6 @@ class Config(ServiceConfig):
         "",
         help="an address or page that sources' servers are told to write to; none is asked without",
     )
-    pipeline_idle: float = field(
-        "PQ_MARKET_PIPELINE_IDLE",
-        20.0,
-        help="seconds for which the pipeline's process keeps its matrices after the last run",
-    )
     tcgcsv_url: str = field("PQ_MARKET_TCGCSV_URL", DEFAULT_URL, help="where tcgcsv is served")
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"
@@ -73,3 +68,17 @@ class Config(ServiceConfig):
     max_days_ahead: int = field(
         "PQ_MARKET_MAX_DAYS_AHEAD", 7, help="how far ahead of today (UTC) a day of prices may be"
     )
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """What the pipeline's process needs of the same environment."""
+
+    database_url: str = field("PQ_DATABASE_URL", help="the market's database", secret=True)
+    idle: float = field(
+        "PQ_MARKET_PIPELINE_IDLE",
+        20.0,
+        help="seconds for which the pipeline's process keeps its matrices after the last run",
+    )
+    log_level: str = field("PQ_LOG_LEVEL", "INFO", help="least level of records that are written")
+    log_format: str = field("PQ_LOG_FORMAT", "auto", help="json, plain, or auto")

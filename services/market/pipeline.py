@@ -22,7 +22,7 @@ from libs.events.outbox import Outbox
 from libs.ids import Ids
 from libs.obs import logs
 from services.market.analytics.warm import warm
-from services.market.config import Config
+from services.market.config import PipelineConfig
 from services.market.handlers.pipeline.runner import Runner
 from services.market.handlers.steps import steps
 from services.market.store.panels import Panels
@@ -32,7 +32,7 @@ _POLL = 0.5
 _SERVICE = "market-pipeline"
 
 
-async def work(config: Config) -> None:
+async def work(config: PipelineConfig) -> None:
     """Makes runs until none has waited for the configured time."""
     clock = SystemClock()
     outbox = Outbox(Catalog.load(), "/pq/market", Ids(clock), clock)
@@ -43,7 +43,7 @@ async def work(config: Config) -> None:
         await asyncio.to_thread(warm)
         runner = Runner(db, clock, Panels(db), steps())
         last = time.monotonic()
-        while time.monotonic() < last + config.pipeline_idle:
+        while time.monotonic() < last + config.idle:
             if await runner.run_once(tell=_tell):
                 last = time.monotonic()
             else:
@@ -66,7 +66,7 @@ async def _until_alone() -> None:
 
 async def main() -> int:
     """Answers the exit status."""
-    config = load(Config, os.environ)
+    config = load(PipelineConfig, os.environ)
     logs.configure(_SERVICE, "", level=config.log_level, form=config.log_format)
     working = asyncio.create_task(work(config))
     alone = asyncio.create_task(_until_alone())

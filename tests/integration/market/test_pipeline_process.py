@@ -1,4 +1,4 @@
-"""The pipeline's own process: started when a run waits, gone when nothing does or its parent goes."""
+"""The pipeline's own process: started when a run waits, gone when none does or its parent goes."""
 
 import asyncio
 import time
