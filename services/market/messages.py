@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from libs.api.wire import resource_name, stamp
-from pq.market.v1 import imports_pb2, market_pb2
+from pq.market.v1 import analytics_pb2, imports_pb2, market_pb2
 from services.market.domain import money
+from services.market.domain.anomalies import Anomaly
 from services.market.domain.imports import Import, Kind, Snapshot
 from services.market.domain.prices import FIELDS
 from services.market.domain.quotes import Card, Quote
 
 PREFIX = "imp"
+ANOMALY = "ano"
 
 
 def card_name(id: str) -> str:
@@ -107,3 +109,23 @@ def imported(value: Import, *, duplicate: bool = False) -> imports_pb2.Import:
 
 def _kind(value: Kind) -> imports_pb2.ImportKind.ValueType:
     return imports_pb2.ImportKind.ValueType(value)
+
+
+def anomaly(one: Anomaly) -> analytics_pb2.Anomaly:
+    """An anomaly on the wire."""
+    return analytics_pb2.Anomaly(
+        name=resource_name("anomalies", ANOMALY, one.id),
+        card=card_name(one.card),
+        display_name=one.display_name,
+        day=one.day.isoformat(),
+        source=one.source,
+        snapshot=snapshot_name(one.source, one.day, one.version),
+        kind=analytics_pb2.Anomaly.Kind.ValueType(one.kind),
+        price_before=money.decimal(one.before),
+        price=money.decimal(one.price),
+        currency_code=one.currency,
+        score=one.score,
+        explanation=one.explanation,
+        resolution=one.resolution,
+        resolve_time=stamp(one.resolve_time),
+    )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.api import filters
 from libs.api.paging import PageTokens
-from libs.api.wire import resource_id, resource_name, stamp
+from libs.api.wire import resource_id, stamp
 from libs.clock import Clock
 from libs.db import Database
 from libs.errors import invalid, not_found
@@ -29,7 +29,6 @@ from services.market.servicer.pipeline import run_name
 from services.market.store import anomalies, movers
 from services.market.store.ticks import Tick
 
-_ANOMALY = "ano"
 _MAX_RESOLUTION = 500
 _VERDICTS = ("open", "cleared", "confirmed")
 _RANKS = {"": True, "value desc": True, "value": False}
@@ -172,18 +171,22 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         shown, token = self._tokens.cut(
             page, found, lambda last: [last.day.isoformat(), str(last.id)]
         )
-        return pb.ListAnomaliesResponse(anomalies=map(anomaly_pb, shown), next_page_token=token)
+        return pb.ListAnomaliesResponse(
+            anomalies=map(messages.anomaly, shown), next_page_token=token
+        )
 
     async def GetAnomaly(self, request: pb.GetAnomalyRequest, _context: Any) -> pb.Anomaly:
         """One anomaly."""
-        found = await anomalies.get(self._db, resource_id("anomalies", _ANOMALY, request.name))
+        found = await anomalies.get(
+            self._db, resource_id("anomalies", messages.ANOMALY, request.name)
+        )
         if found is None:
             raise not_found(request.name)
-        return anomaly_pb(found)
+        return messages.anomaly(found)
 
     async def ResolveAnomaly(self, request: pb.ResolveAnomalyRequest, _context: Any) -> pb.Anomaly:
         """Notes what an anomaly was."""
-        id = resource_id("anomalies", _ANOMALY, request.name)
+        id = resource_id("anomalies", messages.ANOMALY, request.name)
         text = request.resolution.strip()
         if not text or len(text) > _MAX_RESOLUTION or "\x00" in text:
             told = f"expected 1 to {_MAX_RESOLUTION} characters, none of them NUL"
@@ -193,7 +196,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
                 raise not_found(request.name)
         found = await anomalies.get(self._db, id)
         assert found is not None  # it was there, and none is deleted but by its own day's run
-        return anomaly_pb(found)
+        return messages.anomaly(found)
 
     async def _card(self, request: Any, part: str) -> CardNumbers:
         id = names.part_of_card(request.name, part)
@@ -270,26 +273,6 @@ def mover_pb(mover: movers.Mover) -> pb.Mover:
         change=("-" if change < 0 else "") + decimal(abs(change)),
         relative_change=change / mover.before,
         moves=mover.moves,
-    )
-
-
-def anomaly_pb(one: anomalies.Stored) -> pb.Anomaly:
-    """An anomaly on the wire."""
-    return pb.Anomaly(
-        name=resource_name("anomalies", _ANOMALY, one.id),
-        card=messages.card_name(one.card),
-        display_name=one.display_name,
-        day=one.day.isoformat(),
-        source=one.source,
-        snapshot=messages.snapshot_name(one.source, one.day, one.version),
-        kind=pb.Anomaly.Kind.ValueType(one.kind),
-        price_before=decimal(one.before),
-        price=decimal(one.price),
-        currency_code=one.currency,
-        score=one.score,
-        explanation=one.explanation,
-        resolution=one.resolution,
-        resolve_time=stamp(one.resolve_time),
     )
 
 

@@ -16,7 +16,7 @@ from pq.market.v1 import dashboard_pb2_grpc
 from services.market import messages
 from services.market.domain.pipeline import Published
 from services.market.handlers.publications import Publications
-from services.market.servicer.analytics import anomaly_pb, basis, mover_pb
+from services.market.servicer.analytics import basis, mover_pb
 from services.market.servicer.indices import index_pb
 from services.market.store import anomalies, indices, movers, published
 
@@ -51,7 +51,7 @@ class DashboardServicer(dashboard_pb2_grpc.DashboardServiceServicer):
             gainers=map(mover_pb, gainers),
             losers=map(mover_pb, losers),
             most_requoted=map(mover_pb, requoted),
-            anomalies=map(anomaly_pb, await anomalies.page(self._db, often, None, _SHOWN)),
+            anomalies=map(messages.anomaly, await anomalies.page(self._db, often, None, _SHOWN)),
         )
 
     async def WatchPublications(

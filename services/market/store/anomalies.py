@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.api import filters
 from libs.db import Reader, Tx
+from services.market.domain.anomalies import Anomaly
 from services.market.domain.pipeline import DayVersion
 
 KINDS: Mapping[str, int] = {"KIND_REPRICED": 1, "KIND_MOVING": 2, "KIND_THIN": 3}
@@ -33,26 +34,6 @@ class Found:
     price: int
     score: float
     explanation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One as it is shown; prices in cents."""
-
-    id: UUID
-    card: str
-    display_name: str
-    source: str
-    currency: str
-    day: date
-    version: int
-    kind: int
-    before: int
-    price: int
-    score: float
-    explanation: str
-    resolution: str
-    resolve_time: datetime | None
 
 
 _SELECT = """
@@ -106,15 +87,23 @@ async def latest(reader: Reader, source: int, before: date, days: int) -> dict[i
     return {row[0]: row[1] for row in rows}
 
 
-async def get(reader: Reader, id: UUID) -> Stored | None:
+async def get(reader: Reader, id: UUID) -> Anomaly | None:
     """One."""
     row = await reader.fetchrow(f"{_SELECT} where a.anomaly = $1", id)
-    return None if row is None else Stored(*row)
+    return None if row is None else Anomaly(*row)
+
+
+async def by_id(reader: Reader, ids: Sequence[UUID]) -> list[Anomaly]:
+    """Those with these ids, largest score first."""
+    rows = await reader.fetch(
+        f"{_SELECT} where a.anomaly = any($1::uuid[]) order by a.score desc, a.anomaly", ids
+    )
+    return [Anomaly(*row) for row in rows]
 
 
 async def page(
     reader: Reader, where: filters.Where, after: tuple[date, UUID] | None, limit: int
-) -> list[Stored]:
+) -> list[Anomaly]:
     """Those of days' newest versions, newest day first. `where` counts its parameters from 4."""
     day, id = after or (None, None)
     rows = await reader.fetch(
@@ -126,7 +115,7 @@ async def page(
         limit,
         *where.params,
     )
-    return [Stored(*row) for row in rows]
+    return [Anomaly(*row) for row in rows]
 
 
 async def resolve(tx: Tx, id: UUID, resolution: str, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from libs.testing.rpc import operator, serving
 from pq.market.v1 import analytics_pb2 as pb
 from pq.market.v1 import analytics_pb2_grpc, pipeline_pb2_grpc
 from pq.market.v1 import pipeline_pb2 as pipe
+from pq.market.v1.anomalies_events_pb2 import AnomalyDetected
 from services.market.analytics import signals
 from services.market.domain.pipeline import KEPT_DAYS
 from services.market.handlers.pipeline.runner import Runner
@@ -195,6 +196,9 @@ async def test_an_anomaly_is_explained_and_keeps_what_was_said_of_it(world, clie
     assert (one.card, one.day, one.currency_code) == (f"cards/{card(4)}", day_of(40), "USD")
     assert one.score > 1
     assert "+200.0%" in one.explanation
+    query = "select event_id, payload from event_outbox where topic = 'pq.market.anomalies.v1'"
+    [told] = await world.db.fetch(query)
+    assert AnomalyDetected.FromString(told["payload"]).anomaly == one
     said = await client.operator.ResolveAnomaly(
         pb.ResolveAnomalyRequest(name=one.name, resolution="a reprint was announced")
     )
@@ -205,6 +209,7 @@ async def test_an_anomaly_is_explained_and_keeps_what_was_said_of_it(world, clie
     )
     assert await drain(pipeline) == 1
     assert await client.analytics.GetAnomaly(pb.GetAnomalyRequest(name=one.name)) == said
+    assert await world.db.fetch(query) == [told]
     with pytest.raises(AppError) as caught:
         await client.analytics.ResolveAnomaly(
             pb.ResolveAnomalyRequest(name=one.name, resolution="mine")

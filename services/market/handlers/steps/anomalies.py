@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from uuid import UUID, uuid5
 
 import numpy as np
 
 from libs.db import Tx
+from libs.ids import derive
+from pq.market.v1 import anomalies_events_pb2
+from services.market import messages
 from services.market.analytics import anomalies
 from services.market.analytics.anomalies import AnomalyRule, Kind
+from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
 from services.market.store import anomalies as store
+from services.market.store import snapshots
 from services.market.store.panels import Panels, Prices
 
 _KINDS = {Kind.REPRICED: 1, Kind.MOVING: 2, Kind.THIN: 3}
@@ -34,7 +39,23 @@ class Anomalies:
         latest = await store.latest(tx, day.source_number, day.day, quiet)
         found = await asyncio.to_thread(_find, prices, day, latest)
         new = await store.replace(tx, day, found)
+        if new and await self._is_news(tx, day):
+            await _tell(tx, new)
         return {"found": len(found), "new": len(new)}
+
+    async def _is_news(self, tx: Tx, day: DayVersion) -> bool:
+        newest = (await snapshots.standing(tx, day.source_number, day.day)).newest
+        return day.day == newest and day.mode is not Mode.BACKFILL
+
+
+async def _tell(tx: Tx, new: Sequence[UUID]) -> None:
+    for one in await store.by_id(tx, new):
+        tx.publish(
+            anomalies_events_pb2.AnomalyDetected(
+                card=messages.card_name(one.card), anomaly=messages.anomaly(one)
+            ),
+            id=derive(one.id, "detected"),
+        )
 
 
 def _find(prices: Prices, day: DayVersion, latest: Mapping[int, date]) -> list[store.Found]:
