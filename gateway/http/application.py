@@ -1,14 +1,17 @@
-"""The RSGI application: every request comes in here, and every one is answered."""
+"""The HTTP application: every request comes in here, and every one is answered."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any
 
-from gateway.http import abort, body, content, problem
+from gateway.http import body, content, problem
 from gateway.http.calls import Calls
-from gateway.http.exchange import Exchange, Headers, HeadLimits, HttpError, Reply, Scope, Wire
+from gateway.http.exchange import Exchange, HeadLimits, HttpError, Reply
+from gateway.http.request import ClientGoneError, Headers, Request
 from gateway.transcode.transcoder import NotRouted, Transcoder
 from libs.errors import AppError, Kind
 from libs.obs.requests import set_request_id
@@ -58,7 +61,7 @@ class Page:
 
 
 class Application:
-    """Answers requests. `__rsgi__` is what granian calls."""
+    """Answers the requests that connections bring."""
 
     def __init__(
         self,
@@ -75,39 +78,67 @@ class Application:
         self._limits = limits or HeadLimits()
         self.active = 0
 
-    async def __rsgi__(self, scope: Scope, wire: Wire) -> None:
-        """Answers one request."""
-        started = time.perf_counter()
-        exchange = Exchange(scope)
-        self.active += 1
-        try:
-            reply = await self._safely(exchange, wire)
-            await self._send(exchange, reply, wire)
-            self._observe(exchange, reply.status, time.perf_counter() - started)
-            # A client that waits for "100 Continue" sends nothing until it is told to.
-            if exchange.unread and exchange.headers.get("expect") is None:
-                await body.drain(wire)
-        finally:
-            self.active -= 1
+    def answer(self, request: Request) -> Coroutine[Any, Any, None] | None:
+        """Answers from memory and gives None, or gives what will answer, to be awaited.
 
-    async def _safely(self, exchange: Exchange, wire: Wire) -> Reply:
+        Most requests are public reads that are in memory: no task is made for them.
+        """
+        started = time.perf_counter()
+        exchange = Exchange(request)
+        reply: Reply | None = None
         try:
             self._limits.check(exchange.headers)
             if exchange.method in _READS and not exchange.unread:
-                hot = self._calls.hot(exchange)
-                if hot is not None:
-                    return hot
-            return await self._answer(exchange, wire)
+                reply = self._calls.hot(exchange)
+        except AppError as error:
+            reply = problem.reply(error, exchange.request_id)
+        except Exception as error:  # noqa: BLE001 # the last resort: told to the log, not the client
+            self._log_failure(exchange, error)
+            reply = problem.reply(problem.internal(exchange.request_id), exchange.request_id)
+        if reply is None or not request.complete:
+            return self._later(exchange, reply, started)
+        self._send_whole(exchange, reply)
+        self._observe(exchange, reply.status, time.perf_counter() - started)
+        return None
+
+    def refuse(self, request: Request, error: AppError) -> None:
+        """Answers what could not be read as a request."""
+        exchange = Exchange(request)
+        reply = problem.reply(error, exchange.request_id)
+        reply.headers.append(("connection", "close"))
+        self._send_whole(exchange, reply)
+        self._observe(exchange, reply.status, 0.0)
+
+    async def _later(self, exchange: Exchange, reply: Reply | None, started: float) -> None:
+        self.active += 1
+        try:
+            if reply is None:
+                reply = await self._safely(exchange)
+            await self._send(exchange, reply)
+            self._observe(exchange, reply.status, time.perf_counter() - started)
+            # A client that waits for "100 Continue" sends nothing until it is told to.
+            if exchange.unread and exchange.headers.get("expect") is None:
+                await body.drain(exchange.request)
+        except ClientGoneError:
+            pass  # nobody is there to be told
+        finally:
+            self.active -= 1
+
+    async def _safely(self, exchange: Exchange) -> Reply:
+        try:
+            return await self._answer(exchange)
         except AppError as error:
             if error.kind is Kind.INTERNAL:
                 self._log_failure(exchange, error)
                 error = problem.internal(exchange.request_id)
             return problem.reply(error, exchange.request_id)
+        except ClientGoneError:
+            raise
         except Exception as error:  # noqa: BLE001 # the last resort: told to the log, not the client
             self._log_failure(exchange, error)
             return problem.reply(problem.internal(exchange.request_id), exchange.request_id)
 
-    async def _answer(self, exchange: Exchange, wire: Wire) -> Reply:
+    async def _answer(self, exchange: Exchange) -> Reply:
         method = exchange.method
         if method in _READS and not exchange.unread:
             cached = await self._calls.cached(exchange)
@@ -129,7 +160,7 @@ class Application:
                 raise
             told = f"{method} is not served here, but {allowed}"
             raise HttpError(405, "method_not_allowed", told, [("allow", allowed)]) from None
-        return await self._calls.answer(exchange, wire, operation, fields)
+        return await self._calls.answer(exchange, operation, fields)
 
     def _options(self, exchange: Exchange) -> Reply:
         allowed = "*" if exchange.path == "*" else self._allowed(exchange.path)
@@ -152,18 +183,31 @@ class Application:
         extra = {"HEAD"} if "GET" in methods else set()
         return ", ".join(sorted(methods | extra | {"OPTIONS"})) if methods else ""
 
-    async def _send(self, exchange: Exchange, reply: Reply, wire: Wire) -> None:
-        headers = [*reply.headers, *COMMON, ("x-request-id", exchange.request_id), *exchange.quota]
+    async def _send(self, exchange: Exchange, reply: Reply) -> None:
         if isinstance(reply.body, bytes):
-            wire.response_bytes(reply.status, headers, reply.body)
-            return
+            self._send_whole(exchange, reply)
+        else:
+            await self._send_parts(exchange, reply, reply.body)
+
+    def _send_whole(self, exchange: Exchange, reply: Reply) -> None:
+        assert isinstance(reply.body, bytes)
+        exchange.request.respond(reply.status, _headers(exchange, reply), reply.body)
+
+    async def _send_parts(
+        self, exchange: Exchange, reply: Reply, parts: AsyncGenerator[bytes]
+    ) -> None:
+        request = exchange.request
         try:
-            transport = wire.response_stream(reply.status, headers)
-            async for piece in reply.body:
-                await transport.send_bytes(piece)
+            request.begin(reply.status, _headers(exchange, reply))
+            async with aclosing(parts):
+                async for part in parts:
+                    await request.send(part)
+            request.end()
+        except ClientGoneError:
+            raise
         except Exception as error:  # noqa: BLE001 # whatever it was, the client must see it broke
             self._log_failure(exchange, error)
-            abort.abort(exchange.scope.client)
+            request.abort()
 
     def _log_failure(self, exchange: Exchange, error: Exception) -> None:
         extra = {
@@ -172,3 +216,7 @@ class Application:
             "request_id": exchange.request_id,
         }
         log.error("a request failed", exc_info=error, extra=extra)
+
+
+def _headers(exchange: Exchange, reply: Reply) -> Headers:
+    return [*reply.headers, *COMMON, ("x-request-id", exchange.request_id), *exchange.quota]

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 
 from gateway.http import content
-from gateway.http.exchange import Exchange, HttpError, Wire
+from gateway.http.exchange import Exchange, HttpError
+from gateway.http.request import ClientGoneError, Request
 from libs.errors import invalid
 
 # A client that still sends when it is refused would see a reset instead of the refusal, so what
@@ -23,9 +24,7 @@ class BodyReader:
         self._max_size = max_size
         self._timeout = timeout
 
-    async def read(
-        self, exchange: Exchange, wire: Wire, *, wanted: bool, raw: bool = False
-    ) -> bytes:
+    async def read(self, exchange: Exchange, *, wanted: bool, raw: bool = False) -> bytes:
         """The body, b"" where there is none; a `raw` one may be of any type.
 
         Raises HttpError (408, 411, 413, 415).
@@ -41,7 +40,7 @@ class BodyReader:
             raise HttpError(415, "unsupported_encoding", "a body must not be compressed")
         try:
             async with asyncio.timeout(self._timeout):
-                data = await wire()
+                data = await exchange.request.body()
         except TimeoutError:
             exchange.unread = False  # nothing more is waited for
             told = f"the body did not arrive within {self._timeout:g} seconds"
@@ -52,11 +51,10 @@ class BodyReader:
     def _declared(self, exchange: Exchange) -> int:
         """The declared length.
 
-        A body without one is refused: the HTTP parser below hides a Content-Length that stands
-        beside Transfer-Encoding, which is how requests are smuggled past proxies.
+        A body without one is refused: how large it will be is known before any of it is read, and
+        nothing is left to disagree about with a proxy in front.
         """
         if exchange.headers.get("transfer-encoding") is not None:
-            exchange.unread = True
             told = "a body must come with Content-Length, not in chunks"
             raise HttpError(411, "length_required", told, _CLOSE)
         size = int(exchange.headers.get("content-length") or 0)  # digits: the parser saw to it
@@ -66,13 +64,13 @@ class BodyReader:
         return size
 
 
-async def drain(wire: Wire) -> None:
+async def drain(request: Request) -> None:
     """Reads on after the answer was given, so that the client gets to read it."""
     left = DRAIN_BYTES
     # The client may be gone, or have gone silent: it was told already, nothing is lost.
-    with contextlib.suppress(TimeoutError, RuntimeError, StopAsyncIteration):
+    with contextlib.suppress(TimeoutError, ClientGoneError):
         async with asyncio.timeout(DRAIN_SECONDS):
-            async for piece in wire:
+            async for piece in request:
                 left -= len(piece)
                 if left < 0:
                     return

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from gateway.http import content
-from gateway.http.exchange import Headers
+from gateway.http.request import Headers
 from libs.clock import Clock
 
 FOLLOWING = 30.0  # seconds an answer may be old while invalidations arrive

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from google.api.httpbody_pb2 import HttpBody
 
@@ -13,8 +13,9 @@ from gateway.http.backends import Backends, Context
 from gateway.http.body import BodyReader
 from gateway.http.cache import Entry, ReadCache
 from gateway.http.csv_lists import Call, CsvLists
-from gateway.http.exchange import Exchange, Headers, Reply, Wire
+from gateway.http.exchange import Exchange, Reply
 from gateway.http.gate import Gate
+from gateway.http.request import Headers
 from gateway.transcode.raw import RawBody
 from gateway.transcode.transcoder import Operation
 from libs.errors import AppError, Kind
@@ -89,9 +90,7 @@ class Calls:
         exchange.route = "(cached)"
         return entry
 
-    async def answer(
-        self, exchange: Exchange, wire: Wire, operation: Operation, path: dict[str, str]
-    ) -> Reply:
+    async def answer(self, exchange: Exchange, operation: Operation, path: dict[str, str]) -> Reply:
         """The answer to a routed request. Raises AppError."""
         exchange.route = operation.route.binding.template
         listed = operation.write_item is not None
@@ -105,7 +104,7 @@ class Calls:
         with tracing.span(
             f"{operation.method} {exchange.route}", tracing.SpanKind.SERVER, parent=parent
         ):
-            call = await self._decode(exchange, wire, operation, path, identity)
+            call = await self._decode(exchange, operation, path, identity)
             if form == content.CSV:
                 return await self._lists.reply(call, self._send)
             if operation.rpc.streams:
@@ -120,13 +119,12 @@ class Calls:
     async def _decode(
         self,
         exchange: Exchange,
-        wire: Wire,
         operation: Operation,
         path: dict[str, str],
         identity: Identity,
     ) -> Call:
         raw = operation.raw is not None
-        body = await self._body.read(exchange, wire, wanted=bool(operation.body), raw=raw)
+        body = await self._body.read(exchange, wanted=bool(operation.body), raw=raw)
         if raw:
             whole = self._raw(exchange, body)
             request = operation.decode_raw(path, exchange.query, whole)
@@ -186,7 +184,7 @@ class Calls:
         parts = self._backends.parts(call.operation.rpc, call.request, call.context)
         first = HttpBody.FromString(await anext(parts))
 
-        async def body() -> AsyncIterator[bytes]:
+        async def body() -> AsyncGenerator[bytes]:
             yield first.data
             async for part in parts:
                 yield HttpBody.FromString(part).data

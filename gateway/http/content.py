@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 
-from gateway.http.exchange import HttpError, ScopeHeaders
+from gateway.http.exchange import HttpError
+from gateway.http.request import HeaderFields
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -30,7 +31,7 @@ def choose_type(accept: str | None, *, csv: bool) -> str:
     return best
 
 
-def takes_gzip(headers: ScopeHeaders) -> bool:
+def takes_gzip(headers: HeaderFields) -> bool:
     """Whether the client takes gzip."""
     accepted = headers.get("accept-encoding")
     if not accepted or not ("gzip" in accepted or "*" in accepted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 
 from gateway.http.backends import Context
 from gateway.http.csv import Table
-from gateway.http.exchange import Headers, Reply
+from gateway.http.exchange import Reply
+from gateway.http.request import Headers
 from gateway.transcode.descriptors import kind_of_message
 from gateway.transcode.transcoder import Operation
 
@@ -58,7 +59,7 @@ class CsvLists:
 
     async def _pages(
         self, call: Call, page: Message, send: Send, *, whole: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         item = call.operation.rpc.item_field
         write = call.operation.write_item
         assert item is not None

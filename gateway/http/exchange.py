@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator
 
+from gateway.http.request import HeaderFields, Headers, Request
 from libs.errors import AppError, Kind, invalid
 from libs.obs.requests import accept_request_id
 
-Headers = list[tuple[str, str]]
 # Control characters, backslashes, what was no UTF-8, dot segments: never part of a name of ours.
 _ODD_PATH = re.compile(r"[\x00-\x1f\x7f\\\ufffd]|/\.{1,2}(?:/|$)")
-
-
-class ScopeHeaders(Protocol):
-    """The headers of an RSGI scope: names in lower case."""
-
-    def get(self, key: str) -> str | None: ...
-    def get_all(self, key: str) -> Sequence[str]: ...
-    def keys(self) -> Sequence[str]: ...
-    def values(self) -> Sequence[str]: ...
-
-
-class Transport(Protocol):
-    """The RSGI end of an answer in pieces."""
-
-    async def send_bytes(self, data: bytes) -> None: ...
-
-
-class Wire(Protocol):
-    """The RSGI side that talks: awaited, it reads the body; iterated, the body in pieces."""
-
-    def __call__(self) -> Awaitable[bytes]: ...
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def response_stream(self, status: int, headers: Headers) -> Transport: ...
-
-
-class Scope(Protocol):
-    """An RSGI request: `path` is percent-decoded, `client` is "address:port"."""
-
-    proto: str
-    client: str
-    method: str
-    path: str
-    query_string: str
-    headers: ScopeHeaders
 
 
 class Exchange:
@@ -62,22 +26,25 @@ class Exchange:
         "path",
         "query",
         "quota",
+        "request",
         "request_id",
         "route",
-        "scope",
         "unread",
     )
 
-    def __init__(self, scope: Scope) -> None:
-        headers = scope.headers
-        self.scope = scope
+    def __init__(self, request: Request) -> None:
+        headers = request.headers
+        self.request = request
         self.headers = headers
-        self.method = scope.method
-        self.path = scope.path
-        self.query = scope.query_string
+        self.method = request.method
+        self.path = request.path
+        self.query = request.query
         self.route = ""
         self.request_id = accept_request_id(headers.get("x-request-id"))
-        self.unread = headers.get("content-length") not in (None, "0")
+        self.unread = (
+            headers.get("content-length") not in (None, "0")
+            or headers.get("transfer-encoding") is not None
+        )
         self.quota: Headers = []
 
     def check_path(self) -> None:
@@ -95,9 +62,9 @@ class HeadLimits:
         self.count = count
         self.size = size
 
-    def check(self, headers: ScopeHeaders) -> None:
+    def check(self, headers: HeaderFields) -> None:
         """Raises HeadTooLargeError. `size` is of all values together, in characters."""
-        if len(headers.keys()) > self.count or len("".join(headers.values())) > self.size:
+        if len(headers) > self.count or headers.size > self.size:
             raise HeadTooLargeError(self.count, self.size)
 
 
@@ -126,7 +93,7 @@ class Reply:
     __slots__ = ("body", "headers", "status")
 
     def __init__(
-        self, status: int, headers: Headers, body: bytes | AsyncIterator[bytes] = b""
+        self, status: int, headers: Headers, body: bytes | AsyncGenerator[bytes] = b""
     ) -> None:
         self.status = status
         self.headers = headers

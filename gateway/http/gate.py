@@ -104,7 +104,7 @@ class Gate:
     def client_of(self, exchange: Exchange) -> str:
         """The address an anonymous caller is counted by. X-Forwarded-For is believed from the right
         as far as trusted proxies wrote it."""
-        client = network_of(exchange.scope.client)
+        client = network_of(exchange.request.client)
         if client in self._trusted:
             forwarded = ",".join(exchange.headers.get_all("x-forwarded-for"))
             for hop in reversed([part.strip() for part in forwarded.split(",") if part.strip()]):

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from gateway.http.exchange import Headers, HttpError, Reply
+from gateway.http.exchange import HttpError, Reply
+from gateway.http.request import Headers
 from gateway.transcode.wellknown import json_name
 from libs.errors import AppError, Kind, Violation
 

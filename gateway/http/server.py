@@ -1,7 +1,7 @@
-"""granian, embedded in our own loop, on a socket of our own.
+"""The HTTP server: a socket of our own in our own loop.
 
-The socket is bound here, without SO_REUSEPORT: granian's own would share a port with a stranger in
-silence. Ours fails where the port is taken, and tells its number where 0 was asked for.
+The socket is bound without SO_REUSEPORT, which would share a port with a stranger in silence: it
+fails where the port is taken, and tells its number where 0 was asked for.
 """
 
 from __future__ import annotations
@@ -9,46 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from email.utils import formatdate
 
-from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
+from gateway.http.connection import Application, Connection
 from libs.rpc.server import AddressInUseError
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1_024
-HEAD_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
-BUFFER = 65_536  # bytes; what a head may take in the parser, which then answers 431 by itself
-
-
-class _Embedded(Server):
-    """The server on a given socket."""
-
-    def __init__(self, listener: socket.socket, application: Any) -> None:
-        host, port = listener.getsockname()[:2]
-        # From here on the descriptor is granian's, which closes it when it stops listening.
-        self._descriptor = listener.detach()
-        super().__init__(
-            application,
-            host,
-            port,
-            interface=Interfaces.RSGI,
-            http=HTTPModes.http1,
-            websockets=False,
-            backlog=BACKLOG,
-            log_enabled=False,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_TIMEOUT, max_buffer_size=BUFFER),
-        )
-
-    def _init_shared_socket(self) -> None:
-        self._ssp = None
-        # granian types neither: a descriptor, whether it is of a Unix socket, and the backlog.
-        holder: Any = SocketHolder
-        self._shd = holder(self._descriptor, False, BACKLOG)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -67,33 +35,81 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves an RSGI application on `listener`, which becomes its own, from `start` to `stop`."""
+    """Serves an application on `listener`, which becomes its own, from `run` to `stop`."""
 
-    def __init__(self, application: Any, listener: socket.socket) -> None:
+    def __init__(self, application: Application, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
-        self._server: Any = _Embedded(listener, application)
+        self.application = application
+        self._connections: set[Connection] = set()
+        self.stopping = False
+        self.listening = False
+        self.tick = 0
+        self.date = formatdate(usegmt=True)
+        self._listener = listener
+        self._stopped = asyncio.Event()
+        self._empty = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
 
     def start(self) -> None:
         """Begins to serve, in the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._server.serve(), name="http")
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="http")
 
     async def run(self) -> None:
-        """Serves until it is stopped; raises where the server ends by itself."""
+        """Serves until it is stopped; raises where it ends by itself."""
         self.start()
         assert self._task is not None
         await asyncio.shield(self._task)
-        if not self._stopping:
+        if not self.stopping:
             raise RuntimeError("the HTTP server ended by itself")
+
+    def joined(self, connection: Connection) -> None:
+        """A client has come."""
+        self._connections.add(connection)
+        self._empty.clear()
+
+    def left(self, connection: Connection) -> None:
+        """A client has gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
 
     async def stop(self, grace: float) -> None:
         """Stops listening, and lets what is in flight finish for up to `grace` seconds."""
-        self._stopping = True
-        if self._task is None:
-            return
-        self._server.stop()
-        done, _ = await asyncio.wait({self._task}, timeout=grace)
-        if not done:
+        self.stopping = True
+        self._stopped.set()
+        if self._task is not None:
+            await self._task
+        for connection in list(self._connections):
+            connection.retire()
+        try:
+            async with asyncio.timeout(grace):
+                if self._connections:
+                    await self._empty.wait()
+        except TimeoutError:
             log.warning("requests were still in flight when the grace ended")
-            self._task.cancel()
+            for connection in list(self._connections):
+                connection.abort()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Connection(self), sock=self._listener, backlog=BACKLOG
+        )
+        self.listening = True
+        try:
+            while not self._stopped.is_set():
+                await self._second()
+        finally:
+            server.close()
+            self.listening = False
+
+    async def _second(self) -> None:
+        try:
+            async with asyncio.timeout(1):
+                await self._stopped.wait()
+        except TimeoutError:
+            self.tick += 1
+            # The date a server tells is the world's, whatever clock the product is given.
+            self.date = formatdate(usegmt=True)
+            for connection in list(self._connections):
+                connection.check_time(self.tick)

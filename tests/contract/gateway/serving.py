@@ -223,6 +223,7 @@ class Served:
                 return await reader.read()
             finally:
                 writer.close()
+                await writer.wait_closed()
 
 
 def parse(data: bytes, method: str = "GET") -> Response:
