@@ -39,6 +39,7 @@ from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
 from services.delivery.domain.urls import UrlPolicy
 from services.delivery.handlers.alerts import TellOfAlerts
+from services.delivery.handlers.digests import Digests
 from services.delivery.handlers.domains import Domains
 from services.delivery.handlers.email_events import EmailEvents
 from services.delivery.handlers.email_notices import TellOwners
@@ -76,6 +77,8 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # Seconds from one look for domains that are due to the next; nothing but one indexed read each.
 _DOMAIN_PACE = 30.0
 _POLICY_CLIENTS = 8
+# Seconds from one look for digests that are due to the next; one indexed read where none is.
+_DIGEST_PACE = 15.0
 # Seconds between looks for what providers told too long ago.
 _PRUNE_PACE = 3600.0
 
@@ -136,6 +139,8 @@ async def build(rt: Runtime, config: Config) -> None:
     if not providers.configured:
         logger.warning("nothing sends e-mail: it waits until PQ_EMAIL_PROVIDERS is set")
     rt.background("email-lanes", lambda: _set_configured(db, providers.configured), needs=db)
+    digests = Digests(db, worker, rt.clock, rt.ids)
+    rt.periodic("digests", _DIGEST_PACE, digests.run)
     addresses = EmailAddresses(db, worker, links, rt.clock, rt.ids, configured=providers.configured)
     rt.servicer(
         emails_pb2_grpc.add_EmailAddressServiceServicer_to_server,

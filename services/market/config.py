@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from libs.config import field
 from libs.runtime import ServiceConfig
-from services.market.domain.schedule import Daily, schedule
+from services.market.domain.schedule import Scheduled, schedule
 from services.market.sources.tcgcsv import DEFAULT_URL
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
@@ -46,7 +46,7 @@ class Config(ServiceConfig):
         ".pq/raw",
         help="where files are kept as they came: a folder, or an object store such as s3://…",
     )
-    schedule: tuple[Daily, ...] = field(
+    schedule: tuple[Scheduled, ...] = field(
         "PQ_MARKET_SCHEDULE",
         (),
         help="sources to fetch each day and when, such as tcgcsv=21:30@UTC; none by default",

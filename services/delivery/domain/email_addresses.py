@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import IntEnum
 from functools import cache
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
+from libs.daily import Daily, zone
 from libs.errors import invalid
 
-# What people are told of by e-mail; the confirmation is not for choosing.
+# What people are told of by e-mail; the confirmation is not for choosing, nor is the form alerts
+# come in.
 ALERT_TRIGGERED = "alert.triggered"
+ALERT_DIGEST = "alert.digest"
 ENDPOINT_FAILING = "endpoint.failing"
 ENDPOINT_DISABLED = "endpoint.disabled"
 EVENT_TYPES = frozenset({ALERT_TRIGGERED, ENDPOINT_FAILING, ENDPOINT_DISABLED})
@@ -61,6 +64,18 @@ class SuppressionReason(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """Alerts come together, at this full hour of the time zone."""
+
+    hour: int
+    time_zone: str
+
+    def next(self, now: datetime) -> datetime:
+        """When the next one goes out, in UTC."""
+        return Daily(time(self.hour), zone(self.time_zone)).next(now)
+
+
+@dataclass(frozen=True, slots=True)
 class Mailbox:
     """An address that can be one. `key` is the same for all spellings of it."""
 
@@ -89,6 +104,8 @@ class EmailAddress:
     update_time: datetime
     confirm_time: datetime | None = None
     confirmation_send_time: datetime | None = None
+    digest: Digest | None = None
+    digest_time: datetime | None = None
 
     @property
     def etag(self) -> str:
@@ -121,6 +138,18 @@ def check_email(text: str, field: str) -> Mailbox:
         role_account=local in ROLES,
         disposable=is_disposable(found.ascii_domain or found.domain),
     )
+
+
+def check_digest(hour: int, time_zone: str, field: str) -> Digest:
+    """Raises AppError (INVALID) naming what of `field` is wrong."""
+    if not 0 <= hour <= 23:
+        raise invalid(f"{field}.hour", f"expected 0 to 23; got {hour}", "out_of_range")
+    try:
+        zone(time_zone or "UTC")
+    except ValueError as error:
+        told = f"{error}; expected a name such as Europe/Berlin"
+        raise invalid(f"{field}.time_zone", told, "unknown_time_zone") from None
+    return Digest(hour, time_zone or "UTC")
 
 
 def key_of(text: str) -> str:

@@ -130,6 +130,8 @@ class Target:
     deliver_within: float | None = None
     # Each makes the ed25519 signature of what it is given, as `keys` make HMACs.
     signers: tuple[Callable[[bytes], bytes], ...] = ()
+    # An address that is told of alerts once a day.
+    digest: bool = False
 
     def wants(self, message: Message) -> bool:
         """Whether it subscribed to this type of message, and to what it is about."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -17,14 +18,14 @@ from services.delivery import errors
 from services.delivery.channels.email.render import CONFIRMATION
 from services.delivery.domain import email_addresses as rules
 from services.delivery.domain import model
-from services.delivery.domain.email_addresses import EmailAddress, EmailState, Mailbox
+from services.delivery.domain.email_addresses import Digest, EmailAddress, EmailState, Mailbox
 from services.delivery.domain.email_links import LinkKind, Links
 from services.delivery.domain.model import Channel, Message
 from services.delivery.handlers import payload
 from services.delivery.handlers.addressed import send_to
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import emails, sweeps
+from services.delivery.store import digests, emails, sweeps
 
 # As many deliveries are called off within the request; a larger rest follows in the background.
 CANCELLED_AT_ONCE = 1000
@@ -37,10 +38,26 @@ class NewAddress:
     mailbox: Mailbox
     description: str
     event_types: tuple[str, ...]
+    digest: Digest | None = None
 
 
-def check(email: str, description: str, event_types: tuple[str, ...]) -> NewAddress:
+Change = Callable[[EmailAddress], EmailAddress]
+
+
+def check(
+    email: str, description: str, event_types: tuple[str, ...], digest: Digest | None = None
+) -> NewAddress:
     """Raises AppError (INVALID) naming the field."""
+    return NewAddress(
+        rules.check_email(email, "email_address.email"),
+        model.check_description(description, "email_address.description"),
+        check_types(event_types),
+        digest,
+    )
+
+
+def check_types(event_types: tuple[str, ...]) -> tuple[str, ...]:
+    """The types in order, each once. Raises AppError (INVALID) naming each unknown one."""
     known = ", ".join(sorted(rules.EVENT_TYPES))
     wrong = [
         Violation(f"email_address.event_types[{at}]", f"expected one of {known}", "unknown_type")
@@ -49,11 +66,7 @@ def check(email: str, description: str, event_types: tuple[str, ...]) -> NewAddr
     ]
     if wrong:
         raise invalid_all(wrong)
-    return NewAddress(
-        rules.check_email(email, "email_address.email"),
-        model.check_description(description, "email_address.description"),
-        tuple(dict.fromkeys(event_types)),
-    )
+    return tuple(dict.fromkeys(event_types))
 
 
 class EmailAddresses:
@@ -102,6 +115,8 @@ class EmailAddresses:
             revision=1,
             create_time=now,
             update_time=now,
+            digest=asked.digest,
+            digest_time=asked.digest.next(now) if asked.digest else None,
         )
         if not await emails.insert(tx, address, configured=self._configured):
             raise AppError(
@@ -124,13 +139,27 @@ class EmailAddresses:
         """Newest first."""
         return await emails.list_page(self._db, account, where, before, limit)
 
+    async def update(
+        self, tx: Tx, account: UUID, id: UUID, etag: str, change: Change
+    ) -> EmailAddress:
+        """Changes what its owner may change. Without a digest, what waits for one goes at once.
+
+        Raises AppError (NOT_FOUND, ABORTED).
+        """
+        before = await self._lock(tx, account, id)
+        _check_etag(before, etag)
+        now, after = self._clock.now(), change(before)
+        next_time = before.digest_time
+        if after.digest != before.digest:
+            waits = await digests.waits(tx, id)
+            next_time = after.digest.next(now) if after.digest else (now if waits else None)
+        after = replace(after, revision=before.revision + 1, update_time=now, digest_time=next_time)
+        await emails.update(tx, after)
+        return await emails.find(tx, id) or after
+
     async def delete(self, tx: Tx, account: UUID, id: UUID, etag: str) -> None:
         """Takes the address away and calls off what waits for it. Raises AppError."""
-        address = await self._lock(tx, account, id)
-        if etag and etag != address.etag:
-            raise AppError(
-                Kind.ABORTED, errors.ETAG_MISMATCH, "the address was changed meanwhile; get it"
-            )
+        _check_etag(await self._lock(tx, account, id), etag)
         await emails.delete(tx, id)
         ended = await sweeps.cancel_removed(tx, id, CANCELLED_AT_ONCE)
         publish(tx, [replace(end, channel=Channel.EMAIL) for end in ended])
@@ -236,6 +265,12 @@ class EmailAddresses:
         found = await emails.targets(tx, [address.id])
         await send_to(tx, self._worker, [(message, found[address.id])])
         return await emails.find(tx, address.id) or address
+
+
+def _check_etag(address: EmailAddress, etag: str) -> None:
+    if etag and etag != address.etag:
+        told = "the address was changed meanwhile; get it"
+        raise AppError(Kind.ABORTED, errors.ETAG_MISMATCH, told)
 
 
 def _missing(id: UUID) -> AppError:

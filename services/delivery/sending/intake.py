@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.db import Tx
-from services.delivery.domain.model import Message, Target
+from services.delivery.domain.model import ALERT_TRIGGERED, Message, Target
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import again, endpoint_targets, leases, messages
+from services.delivery.store import again, digests, endpoint_targets, leases, messages
 from services.delivery.store.vault import Vault
 
 
@@ -29,17 +29,25 @@ class Intake:
         for target in await endpoint_targets.of_accounts(tx, self._vault, accounts):
             by_account[target.account].append(target)
         new = await messages.insert(tx, made)
-        await self.send(
-            tx,
-            (
-                (message, target)
-                for message in made
-                if message.id in new
-                for target in by_account[message.account]
-                if target.wants(message)
-            ),
+        pairs = (
+            (message, target)
+            for message in made
+            if message.id in new
+            for target in by_account[message.account]
+            if target.wants(message)
         )
+        if any(target.digest for found in by_account.values() for target in found):
+            pairs = (pair for pair in await self._put_by(tx, list(pairs)))
+        await self.send(tx, pairs)
         return new
+
+    async def _put_by(
+        self, tx: Tx, made: Sequence[tuple[Message, Target]]
+    ) -> list[tuple[Message, Target]]:
+        """Keeps alerts for the next digests of those who want them so; answers the others."""
+        later = [(m, t) for m, t in made if t.digest and m.event_type == ALERT_TRIGGERED]
+        await digests.add(tx, [(target.endpoint, message.id) for message, target in later])
+        return [(m, t) for m, t in made if not (t.digest and m.event_type == ALERT_TRIGGERED)]
 
     async def send(self, tx: Tx, made: Iterable[tuple[Message, Target]]) -> None:
         """Makes these deliveries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -22,10 +23,17 @@ from libs.errors import AppError, Kind, invalid
 from pq.delivery.v1 import emails_pb2 as pb
 from pq.delivery.v1 import emails_pb2_grpc
 from services.delivery.channels.email.render import Renderer
-from services.delivery.domain.email_addresses import EmailAddress, EmailState
+from services.delivery.domain.email_addresses import (
+    Digest,
+    EmailAddress,
+    EmailState,
+    check_digest,
+)
 from services.delivery.domain.email_links import LinkKind
-from services.delivery.handlers.emails import EmailAddresses, check
+from services.delivery.domain.model import check_description
+from services.delivery.handlers.emails import EmailAddresses, check, check_types
 from services.delivery.servicer.account import account
+from services.delivery.servicer.masks import masked
 from services.delivery.store.emails import STATE
 
 M = TypeVar("M", bound=Message)
@@ -59,7 +67,7 @@ class EmailAddressServicer(emails_pb2_grpc.EmailAddressServiceServicer):
         who, asked = account(), request.email_address
         if not request.HasField("email_address"):
             raise invalid("email_address", "expected an address", "required")
-        checked = check(asked.email, asked.description, tuple(asked.event_types))
+        checked = check(asked.email, asked.description, tuple(asked.event_types), _digest(asked))
 
         async def create(tx: Tx) -> pb.EmailAddress:
             return address_pb(await self._addresses.create(tx, who, checked))
@@ -91,6 +99,23 @@ class EmailAddressServicer(emails_pb2_grpc.EmailAddressServiceServicer):
         return pb.ListEmailAddressesResponse(
             email_addresses=[address_pb(address) for address in shown], next_page_token=token
         )
+
+    async def UpdateEmailAddress(
+        self, request: pb.UpdateEmailAddressRequest, _context: Any
+    ) -> pb.EmailAddress:
+        """Changes the fields of the mask."""
+        who, asked = account(), request.email_address
+        id = resource_id("emailAddresses", "eml", asked.name, field="email_address.name")
+        fields = masked(request.update_mask.paths, asked, CHANGES)
+
+        def change(before: EmailAddress) -> EmailAddress:
+            changes = [CHANGES[name](asked) for name in fields]
+            return replace(before, **{k: v for one in changes for k, v in one.items()})
+
+        async def update(tx: Tx) -> pb.EmailAddress:
+            return address_pb(await self._addresses.update(tx, who, id, asked.etag, change))
+
+        return await self._once("UpdateEmailAddress", request, update, pb.EmailAddress)
 
     async def DeleteEmailAddress(
         self, request: pb.DeleteEmailAddressRequest, _context: Any
@@ -124,6 +149,22 @@ class EmailAddressServicer(emails_pb2_grpc.EmailAddressServiceServicer):
                 tx, key, request, lambda: handle(tx), response, now=self._clock.now()
             )
         return answer.response
+
+
+def _digest(asked: pb.EmailAddress) -> Digest | None:
+    if not asked.HasField("digest"):
+        return None
+    return check_digest(asked.digest.hour, asked.digest.time_zone, "email_address.digest")
+
+
+# What a field of the message makes of an address.
+CHANGES: dict[str, Callable[[pb.EmailAddress], dict[str, Any]]] = {
+    "description": lambda asked: {
+        "description": check_description(asked.description, "email_address.description")
+    },
+    "event_types": lambda asked: {"event_types": check_types(tuple(asked.event_types))},
+    "digest": lambda asked: {"digest": _digest(asked)},
+}
 
 
 class EmailLinkServicer(emails_pb2_grpc.EmailLinkServiceServicer):
@@ -206,6 +247,7 @@ _STANDS = {
 
 def address_pb(address: EmailAddress) -> pb.EmailAddress:
     """An address as it is shown."""
+    digest = address.digest
     return pb.EmailAddress(
         name=resource_name("emailAddresses", "eml", address.id),
         email=address.email,
@@ -220,6 +262,8 @@ def address_pb(address: EmailAddress) -> pb.EmailAddress:
         confirm_time=stamp(address.confirm_time),
         confirmation_send_time=stamp(address.confirmation_send_time),
         etag=address.etag,
+        digest=(pb.EmailDigest(hour=digest.hour, time_zone=digest.time_zone) if digest else None),
+        next_digest_time=stamp(address.digest_time),
     )
 
 

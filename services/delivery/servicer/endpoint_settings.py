@@ -74,19 +74,6 @@ def changed(before: Settings, asked: pb.Endpoint, fields: Sequence[str]) -> Sett
     return after
 
 
-def read_mask(request: pb.UpdateEndpointRequest) -> list[str]:
-    """Which fields are to be changed. Raises AppError (INVALID) for one that cannot be."""
-    paths = list(request.update_mask.paths)
-    if "*" in paths:
-        return list(FIELDS)
-    for path in paths:
-        if path not in FIELDS:
-            told = f"{path[:60]!r} is none of {', '.join(FIELDS)}"
-            raise invalid("update_mask", told, "unknown_field")
-    set_ = {field.name for field, _ in request.endpoint.ListFields()}
-    return [name for name in FIELDS if (name in paths if paths else name in set_)]
-
-
 def settings_fields(of: Settings) -> dict[str, Any]:
     """The settings as the contract's message has them; without credentials."""
     return {

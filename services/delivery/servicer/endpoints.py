@@ -29,7 +29,8 @@ from services.delivery.handlers.endpoint_verification import EndpointVerificatio
 from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.servicer.account import account
 from services.delivery.servicer.endpoint_keys import signing_pb
-from services.delivery.servicer.endpoint_settings import changed, read_mask, read_settings
+from services.delivery.servicer.endpoint_settings import FIELDS, changed, read_settings
+from services.delivery.servicer.masks import masked
 from services.delivery.servicer.show import endpoint_pb, secret_pb
 
 M = TypeVar("M", bound=Message)
@@ -119,7 +120,10 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
     async def UpdateEndpoint(self, request: pb.UpdateEndpointRequest, _context: Any) -> pb.Endpoint:
         """Changes the fields of the mask."""
         who, asked = account(), request.endpoint
-        id, fields = _id(asked.name, field="endpoint.name"), read_mask(request)
+        id, fields = (
+            _id(asked.name, field="endpoint.name"),
+            masked(request.update_mask.paths, asked, FIELDS),
+        )
         url = ""
         if "url" in fields:
             url = (await self._endpoints.check(Settings(asked.url))).url

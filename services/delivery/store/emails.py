@@ -12,7 +12,12 @@ from uuid import UUID
 
 from libs.api.filters import Where
 from libs.db import Database, Reader, Tx
-from services.delivery.domain.email_addresses import EmailAddress, EmailState, SuppressionReason
+from services.delivery.domain.email_addresses import (
+    Digest,
+    EmailAddress,
+    EmailState,
+    SuppressionReason,
+)
 from services.delivery.domain.model import Channel, Target
 from services.delivery.store import lanes
 
@@ -20,7 +25,8 @@ STATE = "case when s.id is not null and a.state <> 4 then 3 else a.state end"
 _SELECT = (
     "select a.id, a.account, a.email, a.email_key, a.description, a.event_types, a.state_reason,"
     f" {STATE} as state, s.reason as suppression, a.role_account, a.disposable, a.revision,"
-    " a.create_time, a.update_time, a.confirm_time, a.confirmation_send_time"
+    " a.create_time, a.update_time, a.confirm_time, a.confirmation_send_time,"
+    " a.digest_hour, a.digest_zone, a.digest_time"
     " from email_addresses a left join email_suppressions s on s.email_key = a.email_key"
 )
 
@@ -29,8 +35,9 @@ async def insert(tx: Tx, address: EmailAddress, *, configured: bool) -> bool:
     """Adds an address and its lane; False where the account has this mailbox already."""
     row = await tx.fetchrow(
         "insert into email_addresses (id, account, email, email_key, description, event_types,"
-        " state, state_reason, role_account, disposable, revision, create_time, update_time)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        " state, state_reason, role_account, disposable, revision, create_time, update_time,"
+        " digest_hour, digest_zone, digest_time)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
         " on conflict (account, email_key) do nothing returning id",
         address.id,
         address.account,
@@ -45,6 +52,7 @@ async def insert(tx: Tx, address: EmailAddress, *, configured: bool) -> bool:
         address.revision,
         address.create_time,
         address.update_time,
+        *_digest(address),
     )
     if row is None:
         return False
@@ -95,6 +103,20 @@ async def count(tx: Tx, account: UUID) -> int:
     return number
 
 
+async def update(tx: Tx, address: EmailAddress) -> None:
+    """Keeps what its owner may change of an address."""
+    await tx.execute(
+        "update email_addresses set description = $2, event_types = $3, digest_hour = $4,"
+        " digest_zone = $5, digest_time = $6, revision = $7, update_time = $8 where id = $1",
+        address.id,
+        address.description,
+        list(address.event_types),
+        *_digest(address),
+        address.revision,
+        address.update_time,
+    )
+
+
 async def set_state(tx: Tx, id: UUID, state: EmailState, reason: str, now: datetime) -> None:
     """Moves an address on; the first confirmation's time stays."""
     await tx.execute(
@@ -112,6 +134,7 @@ async def set_state(tx: Tx, id: UUID, state: EmailState, reason: str, now: datet
 async def delete(tx: Tx, id: UUID) -> None:
     """Takes the address and its lane away, and notes that deliveries may be left."""
     await tx.execute("delete from lanes where endpoint = $1", id)
+    await tx.execute("delete from email_digest_items where address = $1", id)
     await tx.execute("delete from email_addresses where id = $1", id)
     await lanes.note_removed(tx, [id])
 
@@ -209,6 +232,7 @@ def _target(row: Any) -> Target:
 
 def _address(row: Any) -> EmailAddress:
     state, suppression = EmailState(row["state"]), row["suppression"]
+    hour = row["digest_hour"]
     shown = state is EmailState.SUPPRESSED
     return EmailAddress(
         id=row["id"],
@@ -226,4 +250,15 @@ def _address(row: Any) -> EmailAddress:
         update_time=row["update_time"],
         confirm_time=row["confirm_time"],
         confirmation_send_time=row["confirmation_send_time"],
+        digest=None if hour is None else Digest(hour, row["digest_zone"]),
+        digest_time=row["digest_time"],
+    )
+
+
+def _digest(address: EmailAddress) -> tuple[int | None, str | None, datetime | None]:
+    digest = address.digest
+    return (
+        digest.hour if digest else None,
+        digest.time_zone if digest else None,
+        address.digest_time,
     )

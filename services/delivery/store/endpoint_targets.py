@@ -17,7 +17,7 @@ _OF_ENDPOINTS = (
     "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed, s.version,"
     " s.signer_sealed, b.state as breaker, b.busy, e.cards, e.portfolios, e.headers_key_id,"
     " e.headers_sealed, e.rate_limit, e.max_in_flight, e.ordering, e.retry_delays,"
-    " e.deliver_within, e.signatures"
+    " e.deliver_within, e.signatures, false as digest"
     " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
     " and (s.expire_time is null or s.expire_time > now())"
     " left join breakers b on b.endpoint = e.id"
@@ -27,7 +27,8 @@ _TARGETS = f"{_OF_ENDPOINTS} where e.id = any($1) order by e.id, s.version desc"
 _OF_ACCOUNTS = (
     f"{_OF_ENDPOINTS} where e.account = any($1)"
     " union all select a.id, a.account, a.email, a.event_types, case when l.open then 1 else 2 end,"
-    " null, null, 0, null, null, null, '{}', '{}', null, null, null, null, 1, null, null, '{}'"
+    " null, null, 0, null, null, null, '{}', '{}', null, null, null, null, 1, null, null, '{}',"
+    " a.digest_hour is not null"
     " from email_addresses a join lanes l on l.endpoint = a.id"
     " where a.account = any($1) and a.state = 2 and not exists"
     " (select from email_suppressions s where s.email_key = a.email_key)"
@@ -79,6 +80,7 @@ def _target(vault: Vault, rows: Sequence[Any]) -> Target:
         schedule=schedule(tuple(delays or ()), ordering),
         deliver_within=row["deliver_within"],
         signers=signers,
+        digest=row["digest"],
     )
 
 

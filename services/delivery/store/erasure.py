@@ -42,6 +42,7 @@ async def delete_targets(tx: Tx, account: UUID, limit: int) -> bool:
     await tx.execute("delete from lane_holds where endpoint = any($1)", ids)
     await tx.execute("delete from delivery_operations where account = $1", account)
     await tx.execute("delete from endpoints where id = any($1)", ids)
+    await tx.execute("delete from email_digest_items where address = any($1)", ids)
     await tx.execute("delete from email_addresses where id = any($1)", ids)
     return len(ids) == limit
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from libs.clock import Clock
 from libs.db import Database
-from services.market.domain.schedule import Daily
+from services.market.domain.schedule import Scheduled
 from services.market.handlers.fetching import RETRIES, Fetching
 from services.market.sources.adapter import AwayError, DriftError
 from services.market.store import fetches
@@ -24,7 +24,7 @@ class Scheduling:
     """The schedule of one process. Replicas may fetch the same day: the second takes nothing in."""
 
     def __init__(
-        self, db: Database, clock: Clock, fetching: Fetching, schedule: Sequence[Daily]
+        self, db: Database, clock: Clock, fetching: Fetching, schedule: Sequence[Scheduled]
     ) -> None:
         self._db = db
         self._clock = clock
@@ -39,7 +39,7 @@ class Scheduling:
                 await self.look(daily)
             await asyncio.sleep(_LOOK)
 
-    async def look(self, daily: Daily) -> bool:
+    async def look(self, daily: Scheduled) -> bool:
         """Fetches if it is due; answers whether it tried.
 
         Due is what was not asked for since its time came, whenever the process started; a source
@@ -58,7 +58,7 @@ class Scheduling:
         self._not_before[daily.source] = again or now + timedelta(seconds=RETRIES[2])
         return True
 
-    async def _done(self, daily: Daily, due: datetime) -> bool:
+    async def _done(self, daily: Scheduled, due: datetime) -> bool:
         newest = await fetches.page(self._db, daily.source, None, 1)
         return bool(
             newest

@@ -15,7 +15,7 @@ from libs.errors import AppError, Kind, not_found
 from pq.market.v1 import sources_pb2 as pb
 from pq.market.v1 import sources_pb2_grpc
 from services.market import messages
-from services.market.domain.schedule import Daily
+from services.market.domain.schedule import Scheduled
 from services.market.handlers.fetching import Fetching
 from services.market.sources.adapter import Adapter, AwayError, DriftError
 from services.market.store import fetches
@@ -33,7 +33,7 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
         tokens: PageTokens,
         clock: Clock,
         fetching: Fetching,
-        schedule: Mapping[str, Daily],
+        schedule: Mapping[str, Scheduled],
         off: Mapping[str, str],
     ) -> None:
         self._db = db

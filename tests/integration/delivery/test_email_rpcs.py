@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.api.paging import PageTokens
 from libs.auth import Caller, Role
@@ -133,6 +134,46 @@ async def test_from_an_address_to_the_end_of_it(served):
     assert (await refused(mine.addresses.GetEmailAddress(get))).kind is Kind.NOT_FOUND
     page = await nobody.links.ConfirmEmailAddress(confirm)
     assert b"This link does not work" in page.data
+
+
+async def test_what_of_an_address_can_be_changed(served):
+    mine, other = served["mine"], served["theirs"]
+    made = await mine.addresses.CreateEmailAddress(create())
+    asked = pb.EmailAddress(
+        name=made.name,
+        description="evenings",
+        digest=pb.EmailDigest(hour=18, time_zone="Europe/Berlin"),
+        etag=made.etag,
+    )
+    change = pb.UpdateEmailAddressRequest(email_address=asked, request_id="r")
+    changed = await mine.addresses.UpdateEmailAddress(change)
+    assert changed == await mine.addresses.UpdateEmailAddress(change)  # repeated, done once
+    assert (changed.description, changed.digest.hour) == ("evenings", 18)
+    assert changed.next_digest_time.seconds > made.create_time.seconds
+    assert changed.email == made.email
+    change = pb.UpdateEmailAddressRequest(
+        email_address=pb.EmailAddress(name=made.name), update_mask=FieldMask(paths=["digest"])
+    )
+    cleared = await mine.addresses.UpdateEmailAddress(change)
+    assert not cleared.HasField("digest")
+    assert not cleared.HasField("next_digest_time")
+    assert cleared.description == "evenings"
+    assert (await refused(other.addresses.UpdateEmailAddress(change))).kind is Kind.NOT_FOUND
+    for field, wrong, paths in (
+        ("update_mask", {}, ["email"]),
+        ("email_address.digest.hour", {"digest": pb.EmailDigest(hour=24)}, []),
+        ("email_address.digest.time_zone", {"digest": pb.EmailDigest(time_zone="../x")}, []),
+        ("email_address.event_types[0]", {"event_types": ["x"]}, []),
+    ):
+        asked = pb.EmailAddress(name=made.name, **wrong)
+        change = pb.UpdateEmailAddressRequest(
+            email_address=asked, update_mask=FieldMask(paths=paths)
+        )
+        error = await refused(mine.addresses.UpdateEmailAddress(change))
+        assert [one.field for one in error.violations] == [field]
+    stale = pb.EmailAddress(name=made.name, description="x", etag=made.etag)
+    change = pb.UpdateEmailAddressRequest(email_address=stale)
+    assert (await refused(mine.addresses.UpdateEmailAddress(change))).kind is Kind.ABORTED
 
 
 @pytest.mark.parametrize(

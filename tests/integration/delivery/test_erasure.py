@@ -81,7 +81,7 @@ async def test_every_table_that_names_an_account_a_target_or_a_message_is_though
         *("endpoints", "endpoint_secrets", "lanes", "breakers", "removals", "lane_holds"),
         *("email_addresses", "delivery_operations"),
         *("messages", "deliveries", "attempts", "email_sends", "email_batch_sends"),
-        *("email_events", "email_confirmations", "erasures"),
+        *("email_events", "email_confirmations", "email_digest_items", "erasures"),
     }
 
 

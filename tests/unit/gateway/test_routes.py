@@ -55,7 +55,7 @@ def test_other_paths_find_nothing(table, path):
 
 def test_methods_are_told_per_path(table):
     assert table.methods("/v1/alerts") == {"GET", "POST"}
-    assert table.methods("/v1/emailAddresses/e") == {"GET", "DELETE"}
+    assert table.methods("/v1/emailAddresses/e") == {"GET", "PATCH", "DELETE"}
     # The verb is taken, so the path is not an alert called "a:snooze".
     assert table.methods("/v1/alerts/a:snooze") == {"POST"}
     assert table.match("GET", "/v1/alerts/a:snooze") is None
