@@ -124,12 +124,12 @@ class Calls:
         identity: Identity,
     ) -> Call:
         raw = operation.raw is not None
+        key = exchange.headers.get("idempotency-key")
         body = await self._body.read(exchange, wanted=bool(operation.body), raw=raw)
         if raw:
             whole = self._raw(exchange, body)
-            request = operation.decode_raw(path, exchange.query, whole)
+            request = operation.decode_raw(path, exchange.query, whole, key)
         else:
-            key = exchange.headers.get("idempotency-key")
             request = operation.decode(path, exchange.query, body, key)
         client = ""
         if identity is NOBODY and not operation.rpc.rule.read_only:

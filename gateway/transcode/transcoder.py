@@ -68,8 +68,13 @@ class Operation:
             raise invalid_all(faults)
         return message
 
-    def decode_raw(self, path: dict[str, str], query_string: str, body: RawBody) -> Message:
-        """The request around a body that is taken as it is. Raises AppError INVALID."""
+    def decode_raw(
+        self, path: dict[str, str], query_string: str, body: RawBody, key: str | None = None
+    ) -> Message:
+        """The request around a body that is taken as it is; see `decode`. Raises AppError INVALID.
+
+        Whoever calls back may send such a key without meaning us: it counts where it is taken.
+        """
         assert self.raw is not None
         message = self.rpc.input()
         faults: Faults = []
@@ -77,6 +82,8 @@ class Operation:
             query.apply(self._readers, message, query.parse(query_string), self._bound, faults)
         self._bind_path(message, path, faults)
         self.raw.fill(message, body)
+        if key is not None and self.takes_key:
+            self._bind_key(message, key, faults)
         self._readers.missing(message, "", faults)
         if faults:
             raise invalid_all(faults)

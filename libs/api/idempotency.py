@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b, sha256, shake_256
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from libs.db import Database, Tx
+from libs.db import Database, Reader, Tx
 from libs.errors import AppError, Kind, invalid
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -132,26 +132,28 @@ async def once(
             "a request with this id is under way; repeat it in a moment",
             retry_after=1,
         )
-    mark = fingerprint(request)
-    row = await tx.fetchrow(
-        "select fingerprint, response, salt from request_keys"
-        " where scope = $1 and method = $2 and request_id = $3 and create_time > $4",
-        key.scope,
-        key.method,
-        key.request_id,
-        now - LIFETIME,
-    )
+    row = await _find(tx, key, now)
     if row is not None:
-        if row["fingerprint"] != mark:
-            raise AppError(
-                Kind.UNPROCESSABLE,
-                "request_id_reused",
-                "this request id was used for another request",
-            )
-        return Answer(response_type.FromString(row["response"]), True, row["salt"] or b"")
+        found = _same(row, request)
+        return Answer(response_type.FromString(found["response"]), True, found["salt"] or b"")
     response = await handle()
-    await _store(tx, key, mark, keep(response), salt, now)
+    await _store(tx, key, fingerprint(request), keep(response), salt, now)
     return Answer(response, False, salt)
+
+
+async def answered(
+    db: Database, key: RequestKey, request: Message, response_type: type[M], *, now: datetime
+) -> M | None:
+    """What `once` answered to this very request before, if it did.
+
+    For calls that do something outside of the database first, and record it by `once` then. Raises
+    AppError UNPROCESSABLE for another body under the same id, INVALID for an id that cannot be one.
+    """
+    if not key.request_id:
+        return None
+    _check(key.request_id)
+    row = await _find(db, key, now)
+    return response_type.FromString(_same(row, request)["response"]) if row is not None else None
 
 
 async def once_with_secret(
@@ -186,6 +188,25 @@ async def once_with_secret(
         made = secret.make(recall.drawn(answer.salt)) if recall.knows(answer.salt) else ""
     setattr(answer.response, secret.field, made)
     return answer
+
+
+async def _find(reader: Reader, key: RequestKey, now: datetime) -> Any:
+    return await reader.fetchrow(
+        "select fingerprint, response, salt from request_keys"
+        " where scope = $1 and method = $2 and request_id = $3 and create_time > $4",
+        key.scope,
+        key.method,
+        key.request_id,
+        now - LIFETIME,
+    )
+
+
+def _same(row: Any, request: Message) -> Any:
+    if row["fingerprint"] != fingerprint(request):
+        raise AppError(
+            Kind.UNPROCESSABLE, "request_id_reused", "this request id was used for another request"
+        )
+    return row
 
 
 def fingerprint(request: Message) -> bytes:

@@ -54,6 +54,7 @@ from services.delivery.handlers.messages import Messages
 from services.delivery.handlers.operations import Operations
 from services.delivery.handlers.retention import Retention
 from services.delivery.handlers.sweeping import Sweeps
+from services.delivery.inbound.received import Bounces
 from services.delivery.inbound.wiring import listen_for_bounces
 from services.delivery.sending.dispatcher import Dispatcher, Limits, Send
 from services.delivery.sending.health import HealthPolicy
@@ -158,10 +159,11 @@ async def build(rt: Runtime, config: Config) -> None:
     )
     events = EmailEvents(db, webhooks(config), rt.clock, rt.ids)
     rt.periodic("email-events", _PRUNE_PACE, events.prune)
-    listen_for_bounces(rt, config, db, events.receive_bounce)
+    bounces = Bounces(db, rt.clock, rt.ids, events.receive_bounce)
+    listen_for_bounces(rt, config, db, bounces)
     rt.servicer(
         providers_pb2_grpc.add_ProviderServiceServicer_to_server,
-        ProviderServicer(events, rt.page_tokens()),
+        ProviderServicer(events, bounces, rt.page_tokens()),
     )
     rt.servicer(
         providers_pb2_grpc.add_MailServiceServicer_to_server,

@@ -72,7 +72,7 @@ class Suppressions:
         if not await email_suppressions.delete(tx, id):
             raise not_found(resource_name("suppressions", "sup", id))
 
-    async def load(self, data: bytes, source: str) -> tuple[int, int]:
+    async def load(self, tx: Tx, data: bytes, source: str) -> tuple[int, int]:
         """Suppresses what a CSV file names; answers how many are new and how many were there.
 
         Raises AppError (INVALID) naming the first lines at fault; nothing is stored then.
@@ -80,9 +80,8 @@ class Suppressions:
         now = self._clock.now()
         rows = read_csv(data)
         made = [self._made(key, reason, detail, source, now) for key, reason, detail in rows]
-        async with self._db.transaction() as tx:
-            new = await email_suppressions.insert(tx, made)
-            tx.after_commit(self._worker.wake)
+        new = await email_suppressions.insert(tx, made)
+        tx.after_commit(self._worker.wake)
         return len(new), len(made) - len(new)
 
     def _made(

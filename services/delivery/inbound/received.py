@@ -13,6 +13,7 @@ from libs.db import Database
 from libs.ids import Ids
 from libs.obs.metrics import EMAIL_BOUNCES
 from services.delivery.domain.bounces import Bounce, parse
+from services.delivery.domain.email_events import Stored
 from services.delivery.store import bounces as store
 
 KEPT_BYTES = 256 * 1024
@@ -21,17 +22,18 @@ _BATCH = 500
 
 # Is given each mail after it was kept, and again when the same comes again: what it does with the
 # same bytes it does once.
-PassOn = Callable[[bytes], Awaitable[object]]
+PassOn = Callable[[bytes], Awaitable[Sequence[Stored]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """A mail that was taken. `new` is False where the same bytes had come before; `bounces` is
-    what was read then."""
+    what was read then, `events` what is told of it."""
 
     id: UUID
     new: bool
     bounces: Sequence[Bounce]
+    events: Sequence[Stored] = ()
 
 
 class Bounces:
@@ -55,13 +57,12 @@ class Bounces:
                 tx, id, digest, source, kept, len(raw), found, self._clock.now()
             )
             before = None if new else await store.find(tx, digest)
-        if found:
-            await self._pass_on(raw)
+        events = await self._pass_on(raw) if found else ()
         if before is not None:
-            return Received(before[0], new=False, bounces=before[1])
+            return Received(before[0], new=False, bounces=before[1], events=events)
         for bounce in found:
             EMAIL_BOUNCES.labels(bounce.reason.value, "hard" if bounce.hard else "soft").inc()
-        return Received(id, new=True, bounces=found)
+        return Received(id, new=True, bounces=found, events=events)
 
     async def sweep(self) -> None:
         """Forgets mails that are older than 90 days."""

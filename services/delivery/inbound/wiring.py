@@ -6,24 +6,24 @@ from libs.config import ConfigError
 from libs.db import Database
 from libs.runtime import Runtime
 from services.delivery.inbound.listener import Listener
-from services.delivery.inbound.received import Bounces, PassOn
+from services.delivery.inbound.received import Bounces
 from services.delivery.inbound.settings import InboundSettings
 
 _SWEEP_PACE = 3600.0
 
 
 def listen_for_bounces(
-    rt: Runtime, settings: InboundSettings, db: Database, pass_on: PassOn
+    rt: Runtime, settings: InboundSettings, db: Database, bounces: Bounces
 ) -> None:
     """Has a listener run where one is configured; each mail is kept, then passed on. Raises
     ConfigError for an address to listen at without addresses to take mail for."""
+    rt.periodic("old-bounces", _SWEEP_PACE, bounces.sweep)
     if settings.bounce_listen is None:
         return
     if not settings.bounce_recipients:
         raise ConfigError(
             ["PQ_DELIVERY_BOUNCE_RECIPIENTS: expected with PQ_DELIVERY_BOUNCE_LISTEN"]
         )
-    bounces = Bounces(db, rt.clock, rt.ids, pass_on)
     source = settings.bounce_listen.protocol
     listener = Listener(
         settings.bounce_listen,
@@ -31,4 +31,3 @@ def listen_for_bounces(
         lambda raw: bounces.received(raw, source),
     )
     rt.background("bounces", listener.run, needs=db)
-    rt.periodic("old-bounces", _SWEEP_PACE, bounces.sweep)

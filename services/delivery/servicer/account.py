@@ -17,6 +17,12 @@ def account() -> UUID:
     return who
 
 
+def readable() -> UUID | None:
+    """Whose resources a read may show: the calling account's, or everybody's (None), to operators
+    whom the rules let in."""
+    return caller().account
+
+
 def account_of(name: str, field: str) -> UUID:
     """The account a call is about: the caller's own, or for operators and services the one named.
     Raises AppError (INVALID) that names `field`, FORBIDDEN for another's."""

@@ -10,7 +10,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from libs.api import filters
-from libs.api.idempotency import RequestKey, once
+from libs.api.idempotency import RequestKey, answered, once
 from libs.api.paging import PageTokens
 from libs.auth import caller
 from libs.clock import Clock
@@ -110,7 +110,17 @@ class DomainServicer(domains_pb2_grpc.DomainServiceServicer):
 
     async def CheckDomain(self, request: pb.CheckDomainRequest, _context: Any) -> pb.Domain:
         """Checks a domain now."""
-        return domain_pb(await self._domains.check(_id(request.name)))
+        name = _id(request.name)
+        key = RequestKey(caller().subject, "CheckDomain", request.request_id)
+        before = await answered(self._db, key, request, pb.Domain, now=self._clock.now())
+        if before is not None:
+            return before
+        checked = domain_pb(await self._domains.check(name))
+
+        async def record(_tx: Tx) -> pb.Domain:
+            return checked
+
+        return await self._once("CheckDomain", request, record, pb.Domain)
 
     async def _once(
         self,

@@ -97,8 +97,18 @@ class SuppressionServicer(emails_pb2_grpc.SuppressionServiceServicer):
         self, request: pb.ImportSuppressionsRequest, _context: Any
     ) -> pb.ImportSuppressionsResponse:
         """Suppresses what a CSV file names."""
-        added, known = await self._suppressions.load(request.csv.data, caller().subject)
-        return pb.ImportSuppressionsResponse(added_count=added, known_count=known)
+        who = caller().subject
+        async with self._db.transaction() as tx:
+
+            async def load() -> pb.ImportSuppressionsResponse:
+                added, known = await self._suppressions.load(tx, request.csv.data, who)
+                return pb.ImportSuppressionsResponse(added_count=added, known_count=known)
+
+            key = RequestKey(who, "ImportSuppressions", request.request_id)
+            now = self._clock.now()
+            return (
+                await once(tx, key, request, load, pb.ImportSuppressionsResponse, now=now)
+            ).response
 
 
 def suppression_pb(suppression: Suppression) -> pb.Suppression:

@@ -11,7 +11,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from libs.api import filters
-from libs.api.idempotency import Answer, RequestKey, once
+from libs.api.idempotency import Answer, RequestKey, answered, once
 from libs.api.paging import PageTokens
 from libs.api.wire import resource_id
 from libs.auth import caller
@@ -160,7 +160,18 @@ class EndpointServicer(delivery_pb2_grpc.EndpointServiceServicer):
 
     async def VerifyEndpoint(self, request: pb.VerifyEndpointRequest, _context: Any) -> pb.Endpoint:
         """Sends a challenge now."""
-        return endpoint_pb(await self._verification.verify(account(), _id(request.name)))
+        who, id = account(), _id(request.name)
+        key = RequestKey(caller().subject, "VerifyEndpoint", request.request_id)
+        before = await answered(self._db, key, request, pb.Endpoint, now=self._clock.now())
+        if before is not None:
+            return before
+        asked = await self._verification.ask(who, id)
+
+        async def record(tx: Tx) -> pb.Endpoint:
+            return endpoint_pb(await self._verification.record(tx, who, id, asked))
+
+        async with self._db.transaction() as tx:
+            return (await self._once(tx, "VerifyEndpoint", request, record, pb.Endpoint)).response
 
     async def DeleteEndpoint(self, request: pb.DeleteEndpointRequest, _context: Any) -> Empty:
         """Deletes an endpoint; what waits for it is called off."""

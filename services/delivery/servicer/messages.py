@@ -14,7 +14,7 @@ from libs.errors import AppError, not_found
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc
 from services.delivery.domain.model import DeliveryState
-from services.delivery.servicer.account import account
+from services.delivery.servicer.account import readable
 from services.delivery.servicer.show import attempt_pb, message_pb
 from services.delivery.store import messages
 
@@ -42,8 +42,18 @@ _LIST_COLUMNS = {
 }
 
 
+def _account_id(literal: str) -> UUID:
+    try:
+        return resource_id("accounts", "acc", literal)
+    except AppError as error:
+        raise ValueError("an account, accounts/acc_…") from error
+
+
+_ACCOUNT = filters.Column("account", _account_id, filters.EQUAL)
+
+
 class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
-    """What the calling account was told; another's messages do not exist."""
+    """What the calling account was told; another's messages do not exist. Operators read all."""
 
     def __init__(self, db: Database, page_tokens: PageTokens) -> None:
         self._db = db
@@ -52,7 +62,7 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
     async def GetMessage(self, request: pb.GetMessageRequest, _context: Any) -> pb.Message:
         """Gets a message with its deliveries."""
         id = resource_id("messages", "msg", request.name)
-        message = await messages.get(self._db, account(), id)
+        message = await messages.get(self._db, readable(), id)
         if message is None:
             raise not_found(request.name)
         return message_pb(message, (await messages.deliveries(self._db, [id]))[id])
@@ -61,7 +71,7 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
         self, request: pb.ListMessagesRequest, _context: Any
     ) -> pb.ListMessagesResponse:
         """Lists messages, newest first."""
-        who = account()
+        who = readable()
         page = self._page_tokens.page(
             method="ListMessages",
             page_size=request.page_size,
@@ -69,7 +79,8 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
             default=DEFAULT_PAGE,
             question=(str(who), request.filter),
         )
-        where = filters.parse(request.filter, _LIST_COLUMNS, first=5)
+        columns = _LIST_COLUMNS if who else {**_LIST_COLUMNS, "account": _ACCOUNT}
+        where = filters.parse(request.filter, columns, first=5)
         before = None
         if page.cursor:
             before = (datetime.fromisoformat(str(page.cursor[0])), UUID(str(page.cursor[1])))
@@ -88,7 +99,7 @@ class MessageServicer(delivery_pb2_grpc.MessageServiceServicer):
     ) -> pb.ListAttemptsResponse:
         """Lists a message's attempts, oldest first."""
         id = resource_id("messages", "msg", request.parent, field="parent")
-        if await messages.get(self._db, account(), id) is None:
+        if await messages.get(self._db, readable(), id) is None:
             raise not_found(request.parent)
         page = self._page_tokens.page(
             method="ListAttempts",

@@ -15,6 +15,7 @@ from pq.delivery.v1 import providers_pb2_grpc
 from services.delivery.channels.email.webhooks.request import Webhook
 from services.delivery.domain.email_events import Stored
 from services.delivery.handlers.email_events import EmailEvents
+from services.delivery.inbound.received import Bounces
 from services.delivery.sending.settled import delivery_id, delivery_name
 
 DEFAULT_PAGE = 50
@@ -30,8 +31,9 @@ _LIST_COLUMNS = {
 class ProviderServicer(providers_pb2_grpc.ProviderServiceServicer):
     """What mail providers tell."""
 
-    def __init__(self, events: EmailEvents, page_tokens: PageTokens) -> None:
+    def __init__(self, events: EmailEvents, bounces: Bounces, page_tokens: PageTokens) -> None:
         self._events = events
+        self._bounces = bounces
         self._page_tokens = page_tokens
 
     async def ReceiveEvents(self, request: pb.ReceiveEventsRequest, _context: Any) -> Empty:
@@ -44,8 +46,8 @@ class ProviderServicer(providers_pb2_grpc.ProviderServiceServicer):
         self, request: pb.ReceiveBounceRequest, _context: Any
     ) -> pb.ReceiveBounceResponse:
         """Takes a bounce message."""
-        stored = await self._events.receive_bounce(request.body.data)
-        return pb.ReceiveBounceResponse(events=[event_pb(each) for each in stored])
+        received = await self._bounces.received(request.body.data, "api")
+        return pb.ReceiveBounceResponse(events=[event_pb(each) for each in received.events])
 
     async def ListEmailEvents(
         self, request: pb.ListEmailEventsRequest, _context: Any

@@ -23,7 +23,7 @@ from services.delivery.domain.operations import Operation, OperationKind
 from services.delivery.handlers.insight import Insight
 from services.delivery.handlers.messages import Messages, NewMessage
 from services.delivery.handlers.operations import Operations
-from services.delivery.servicer.account import account, account_of
+from services.delivery.servicer.account import account, account_of, readable
 from services.delivery.servicer.show import delivery_pb, message_pb
 from services.delivery.servicer.show_operations import (
     fault_pb,
@@ -161,14 +161,14 @@ class SendingServicer(operations_pb2_grpc.SendingServiceServicer):
     ) -> pb.EndpointStatistics:
         """Gets how an endpoint has done."""
         id = _endpoint(_parent(request.name, "endpoints", "statistics"), field="name")
-        return statistics_pb(request.name, await self._insight.statistics(account(), id))
+        return statistics_pb(request.name, await self._insight.statistics(readable(), id))
 
     async def GetMessageTimeline(
         self, request: pb.GetMessageTimelineRequest, _context: Any
     ) -> pb.MessageTimeline:
         """Gets what happened to a message."""
         id = resource_id("messages", "msg", _parent(request.name, "messages", "timeline"))
-        return timeline_pb(request.name, await self._insight.timelines(account(), id))
+        return timeline_pb(request.name, await self._insight.timelines(readable(), id))
 
     async def _begin(
         self,

@@ -48,6 +48,7 @@ def message_pb(message: Message, deliveries: Sequence[Delivery]) -> pb.Message:
     """A message, and how it went at each endpoint."""
     return pb.Message(
         name=resource_name("messages", "msg", message.id),
+        account=resource_name("accounts", "acc", message.account),
         event_type=message.event_type,
         payload=message.payload.decode(),
         create_time=stamp(message.create_time),

@@ -129,6 +129,12 @@ async def exists(reader: Reader, account: UUID, id: UUID) -> bool:
     return found is not None
 
 
+async def owner(reader: Reader, id: UUID) -> UUID | None:
+    """Whose this endpoint is; None where it is not there."""
+    found: UUID | None = await reader.fetchval("select account from endpoints where id = $1", id)
+    return found
+
+
 async def list_page(
     reader: Reader, vault: Vault, account: UUID, where: Where, before: UUID | None, limit: int
 ) -> list[Endpoint]:

@@ -55,10 +55,12 @@ async def insert(tx: Tx, messages: Sequence[Message]) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-async def get(reader: Reader, account: UUID, id: UUID) -> Message | None:
-    """The account's message, if there is one."""
+async def get(reader: Reader, account: UUID | None, id: UUID) -> Message | None:
+    """The account's message, if there is one; None as the account stands for any."""
     row = await reader.fetchrow(
-        f"select {_COLUMNS} from messages where id = $1 and account = $2", id, account
+        f"select {_COLUMNS} from messages where id = $1 and ($2::uuid is null or account = $2)",
+        id,
+        account,
     )
     return Message(**row) if row else None
 
@@ -85,17 +87,18 @@ async def delivered_to(reader: Reader, endpoint: UUID, ids: Sequence[UUID]) -> s
 
 async def list_page(
     reader: Reader,
-    account: UUID,
+    account: UUID | None,
     where: Where,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Message]:
     """At most `limit` messages, newest first, older than `before`, which is a time and an id.
     `where` counts from $5. Ids do not say when a message was made: an alert's have the alert's
-    time."""
+    time. Of all accounts, without one: that reads what the filter leaves of them."""
     time, id = before or (None, None)
+    whose = "$1::uuid is null" if account is None else "account = $1"
     rows = await reader.fetch(
-        f"select {_COLUMNS} from messages where account = $1"
+        f"select {_COLUMNS} from messages where {whose}"
         " and ($2::timestamptz is null or (create_time, id) < ($2, $3))"
         f" and {where.sql} order by create_time desc, id desc limit $4",
         account,

@@ -47,6 +47,15 @@ async def test_where_a_token_is_needed_it_is_still_needed(gateway):
     assert gateway.canned.calls[-1][1].body.data == bounce
 
 
+async def test_a_key_goes_where_it_is_taken_and_hinders_nobody_else(gateway):
+    headers = {"Authorization": "Bearer admin", "Idempotency-Key": "k"}
+    response = await gateway.ask("POST", "/v1/suppressions:import", headers, b"email\n")
+    assert response.status == 200, response.body
+    assert gateway.canned.calls[-1][1].request_id == "k"
+    response = await gateway.ask("POST", "/v1/providers/ses/events", headers, SIGNED)
+    assert response.status == 200, response.body
+
+
 async def test_a_body_that_is_too_large_is_refused():
     async with serving(max_body=100) as gateway:
         response = await gateway.ask("POST", "/v1/providers/ses/events", {}, b"x" * 101)

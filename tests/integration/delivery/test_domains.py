@@ -138,8 +138,10 @@ async def test_a_domain_that_holds_nothing_is_told_what_to_paste(service, dns):
         dns.zone[f"{record.name} TXT"] = table.txt(record.value)
     for name, held in table.good_zone().items():
         dns.zone.setdefault(name, held)
-    mended = await service.stub.CheckDomain(pb.CheckDomainRequest(name=NAME))
+    check = pb.CheckDomainRequest(name=NAME, request_id="r")
+    mended = await service.stub.CheckDomain(check)
     assert all(record.present for record in mended.records)
+    assert await service.stub.CheckDomain(check) == mended
     assert codes(mended) == {**table.GOOD, "DMARC": "dmarc_policy_none"}
 
 

@@ -22,6 +22,7 @@ from services.delivery.channels.email.sink import Sink
 from services.delivery.domain.email_links import LinkKind
 from services.delivery.handlers.email_events import EmailEvents
 from services.delivery.handlers.email_suppressions import MAX_ROWS, read_csv
+from services.delivery.inbound.received import Bounces
 from services.delivery.servicer.email_suppressions import SuppressionServicer
 from services.delivery.servicer.emails import EmailAddressServicer, EmailLinkServicer
 from services.delivery.servicer.mails import MailServicer
@@ -64,7 +65,9 @@ async def served(world, account, tmp_path):
         ),
         (
             providers_pb2_grpc.add_ProviderServiceServicer_to_server,
-            ProviderServicer(events, tokens),
+            ProviderServicer(
+                events, Bounces(world.db, world.clock, world.ids, events.receive_bounce), tokens
+            ),
         ),
         (providers_pb2_grpc.add_MailServiceServicer_to_server, MailServicer(sink, tokens)),
     ]
@@ -272,6 +275,9 @@ async def test_suppressions_are_an_operators(served):
     load = pb.ImportSuppressionsRequest(csv=HttpBody(data=data.encode()))
     answer = await operator.suppressions.ImportSuppressions(load)
     assert (answer.added_count, answer.known_count) == (1, 1)
+    load.request_id = "r"
+    again = [await operator.suppressions.ImportSuppressions(load) for _ in range(2)]
+    assert [(one.added_count, one.known_count) for one in again] == [(0, 2)] * 2
     listed = await viewer.suppressions.ListSuppressions(
         pb.ListSuppressionsRequest(filter="reason = SUPPRESSION_REASON_HARD_BOUNCE")
     )
@@ -309,11 +315,13 @@ def test_a_file_may_be_as_long_as_that():
         read_csv(("email\n" + "".join(lines)).encode())
 
 
-async def test_bounces_are_taken_from_whom_we_know(served):
+async def test_bounces_are_taken_from_whom_we_know(served, world):
     body = HttpBody(data=b"Subject: hello\r\n\r\nno bounce", content_type="message/rfc822")
     request = providers_pb2.ReceiveBounceRequest(body=body)
     answer = await served["operator"].providers.ReceiveBounce(request)
     assert not answer.events
+    kept = await world.db.fetchrow("select source, size from bounces")
+    assert (kept["source"], kept["size"]) == ("api", len(body.data))
     assert (await refused(served["mine"].providers.ReceiveBounce(request))).kind is Kind.FORBIDDEN
     nobody = served["nobody"].providers
     assert (await refused(nobody.ReceiveBounce(request))).kind is Kind.UNAUTHENTICATED

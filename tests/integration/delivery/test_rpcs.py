@@ -10,6 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 from standardwebhooks import Webhook
 
 from libs.api.paging import PageTokens
+from libs.api.wire import resource_name
+from libs.auth import Caller, Role
 from libs.errors import AppError, Kind
 from libs.testing.rpc import account as as_account
 from libs.testing.rpc import serving
@@ -30,6 +32,8 @@ from tests.integration.delivery.world import POLICY
 
 OTHER = UUID("01900000-0000-7000-8000-000000000002")
 URL = "https://8.8.8.8/hook"
+VIEWER = Caller.for_operator("tokens/tok_v", Role.VIEWER)
+INGEST = Caller.for_operator("tokens/tok_i", Role.INGEST)
 
 
 @asynccontextmanager
@@ -178,6 +182,33 @@ async def test_a_message_shows_how_it_went_and_its_attempts(stubs, world, receiv
     assert [a.code for a in page.attempts] == ["ok"]
     assert page.next_page_token == ""
     Webhook(made.secret).verify(receiver.arrivals[1].body, receiver.arrivals[1].headers)
+
+
+async def test_operators_read_everybodys_messages(world, receiver, account):
+    sender = await world.sender()
+    other = world.ids.uuid()
+    for who in (account, other):
+        await world.endpoint(who, receiver.url())
+        await world.tell(sender, world.fired(who))
+    await world.settled(2)
+    async with served(world) as server:
+        viewer = grpc_pb.MessageServiceStub(server.channel(VIEWER))
+        ingest = grpc_pb.MessageServiceStub(server.channel(INGEST))
+        mine = grpc_pb.MessageServiceStub(server.channel(as_account(account)))
+        whose = {resource_name("accounts", "acc", id) for id in (account, other)}
+        listed = (await viewer.ListMessages(pb.ListMessagesRequest())).messages
+        assert {message.account for message in listed} == whose
+        wanted = f'account = "{resource_name("accounts", "acc", other)}"'
+        [theirs] = (await viewer.ListMessages(pb.ListMessagesRequest(filter=wanted))).messages
+        assert await viewer.GetMessage(pb.GetMessageRequest(name=theirs.name)) == theirs
+        attempts = pb.ListAttemptsRequest(parent=theirs.name)
+        assert len((await viewer.ListAttempts(attempts)).attempts) == 1
+        error = await refused(mine.ListMessages(pb.ListMessagesRequest(filter=wanted)))
+        assert error.reason == "invalid_filter"
+        call = mine.GetMessage(pb.GetMessageRequest(name=theirs.name))
+        assert (await refused(call)).kind is Kind.NOT_FOUND
+        call = ingest.ListMessages(pb.ListMessagesRequest())
+        assert (await refused(call)).kind is Kind.FORBIDDEN
 
 
 async def test_pages_and_filters(stubs, world):

@@ -99,6 +99,19 @@ async def test_a_receiver_that_does_not_is_held(mine, world, receiver, account, 
     assert json.loads(receiver.arrivals[-1].body)["type"] == "alert.triggered"
 
 
+async def test_a_repeat_with_a_request_id_asks_the_receiver_once(mine, receiver):
+    receiver.paths["/"] = PLAIN
+    made = await mine.CreateEndpoint(create(receiver.url()))
+    asked = pb.VerifyEndpointRequest(name=made.name, request_id="r")
+    first = await mine.VerifyEndpoint(asked)
+    assert first.verification_state == VERIFIED
+    receiver.paths["/"] = behave.answer(500)
+    assert await mine.VerifyEndpoint(asked) == first
+    assert len(receiver.arrivals) == 1
+    asked.name = (await mine.CreateEndpoint(create(receiver.url("/other")))).name
+    assert (await refused(mine.VerifyEndpoint(asked))).kind is Kind.UNPROCESSABLE
+
+
 async def test_a_challenge_that_fails_later_takes_nothing_away(mine, receiver):
     receiver.paths["/"] = PLAIN
     made = await mine.CreateEndpoint(challenged(receiver.url()))
