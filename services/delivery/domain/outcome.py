@@ -10,6 +10,8 @@ from services.delivery.domain.model import DeliveryState, Leased
 from services.delivery.domain.schedule import Schedule
 
 OK = "ok"
+# Nobody was asked: the delivery waits, and this was no attempt.
+UNASKED = ""
 HTTP_STATUS = "http_status"
 TIMEOUT = "timeout"
 CONNECT = "connect"

@@ -14,7 +14,7 @@ from libs.obs.metrics import (
     DELIVERY_OUTCOMES,
 )
 from services.delivery.domain.model import DeliveryState, Leased, Settled
-from services.delivery.domain.outcome import Attempted
+from services.delivery.domain.outcome import UNASKED, Attempted
 from services.delivery.sending import gate
 from services.delivery.sending.health import Health
 from services.delivery.sending.settled import publish
@@ -120,6 +120,8 @@ class Recorder:
 def _count(batch: Sequence[Attempted], settled: Sequence[Settled]) -> None:
     codes = Counter((a.delivery.target.channel, a.exchange.code) for a in batch)
     for (channel, code), count in codes.items():
+        if code == UNASKED:
+            continue
         DELIVERY_ATTEMPTS.labels(channel, code).inc(count)
     states = Counter((end.channel, end.state) for end in settled)
     for (channel, state), count in states.items():

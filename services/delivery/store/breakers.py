@@ -46,7 +46,7 @@ async def save(tx: Tx, breakers: Mapping[UUID, Breaker]) -> None:
     if gone:
         await forget(tx, gone)
     await tx.executemany(
-        _SAVE, [_row(id, one) for id, one in breakers.items() if not one.is_forgettable]
+        _SAVE, [(id, *to_row(one)) for id, one in breakers.items() if not one.is_forgettable]
     )
 
 
@@ -61,10 +61,10 @@ async def now(reader: Reader) -> datetime:
     return moment
 
 
-def _row(endpoint: UUID, breaker: Breaker) -> tuple[Any, ...]:
+def to_row(breaker: Breaker) -> tuple[Any, ...]:
+    """A breaker's FIELDS."""
     recent = [n for bucket in breaker.recent for n in _numbers(bucket)]
     return (
-        endpoint,
         breaker.state,
         recent,
         breaker.opens,

@@ -3,7 +3,7 @@
 An outcome applies if its delivery is pending and either it shows the delivery's lease or the
 receiver took the message: a late failure of a lost lease must not undo what its successor does,
 but a message that arrived has arrived. Every attempt is kept, and none twice: a batch whose commit
-was in doubt can be recorded again.
+was in doubt can be recorded again. One without a code asked nobody: it waits, and is no attempt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ with o as (
         code, response_body, remote_address)
 ), changed as (
     update deliveries d set
-        attempt_count = d.attempt_count + 1,
+        attempt_count = d.attempt_count + (o.code <> '')::int,
         state = case when not ({_APPLIES}) then d.state
             when {_TOO_LATE} then 4 else o.state end,
         reason = case when not ({_APPLIES}) then d.reason
@@ -50,7 +50,7 @@ with o as (
         response_body, remote_address)
     select o.message, o.id, o.endpoint, c.attempt_count, o.start_time, o.duration, o.http_status,
         o.code, o.response_body, o.remote_address
-    from changed c join o on o.id = c.id
+    from changed c join o on o.id = c.id where o.code <> ''
 )
 select id, attempt_count, state, settle_time, settled, round from changed
 """

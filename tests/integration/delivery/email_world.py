@@ -168,7 +168,10 @@ class EmailWorld:
         world = self.world
         sender = await world.sender()
         routes = Routes(
-            [Route(p, Pace(rate, world.clock), Health(p.name, world.clock)) for p in providers]
+            [
+                Route(p, Pace(rate, world.clock), Health(p.name, world.db, world.clock))
+                for p in providers
+            ]
         )
         channel = EmailChannel(
             world.db, routes, self.renderer, self.links, FROM, world.clock, world.ids

@@ -12,8 +12,9 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from libs.testing.clock import FakeClock
+from pq.delivery.v1.emails_events_pb2 import EmailProviderBreakerChanged
 from services.delivery.channels.email.choose import BREAKER_OPEN, RATE_LIMITED, Choice, Route, learn
-from services.delivery.channels.email.health import FAILURES, FIRST_PAUSE, Health
+from services.delivery.channels.email.health import POLICY, Health
 from services.delivery.channels.email.limits import Pace
 from services.delivery.channels.email.mail import Answer, Mail, Sender
 from services.delivery.channels.email.resend import Resend
@@ -266,48 +267,82 @@ def refusal(code: str) -> Answer:
     return Answer(refusal=Classified(CODES[code], 0, "", ""))
 
 
-def test_a_provider_that_fails_is_left_alone_longer_each_time(clock):
-    health = Health("p", clock)
-    route = Route(_Named("p"), Pace(1000, clock), health)
-    for _ in range(FAILURES):
-        assert Choice([route]).next_route() is route
-        learn(route, refusal("email_provider_unavailable"))
+def health(world, clock, name="p"):
+    return Health(name, world.db, clock)
+
+
+def route_of(breaker, clock, rate=1000.0, name="p"):
+    return Route(_Named(name), Pace(rate, clock), breaker)
+
+
+async def next_route(*routes):
+    return await Choice(routes).next_route()
+
+
+async def test_a_provider_that_fails_is_left_alone_longer_each_time(world, clock):
+    route = route_of(health(world, clock), clock)
+    for _ in range(POLICY.minimum):
+        assert await next_route(route) is route
+        await learn(route, refusal("email_provider_unavailable"))
     choice = Choice([route])
-    assert choice.next_route() is None
-    assert (choice.blocked.reason, choice.blocked.seconds) == (BREAKER_OPEN, FIRST_PAUSE)
-    clock.advance(FIRST_PAUSE)
-    assert Choice([route]).next_route() is route
-    assert Choice([route]).next_route() is None  # one probe at a time
-    learn(route, refusal("email_provider_timeout"))
-    assert health.wait() == pytest.approx(2 * FIRST_PAUSE)
-    clock.advance(2 * FIRST_PAUSE)
-    assert Choice([route]).next_route() is route
-    learn(route, Answer())
-    assert health.wait() == 0.0
+    assert await choice.next_route() is None
+    assert (choice.blocked.reason, choice.blocked.seconds) == (BREAKER_OPEN, POLICY.first)
+    clock.advance(POLICY.first)
+    assert await next_route(route) is route
+    assert await next_route(route) is None  # one probe at a time
+    await learn(route, refusal("email_provider_timeout"))
+    assert await route.breaker.wait() == pytest.approx(2 * POLICY.first)
+    clock.advance(2 * POLICY.first)
+    assert await next_route(route) is route
+    await learn(route, Answer())
+    assert await route.breaker.wait() == 0.0
+    told = await world.events(EmailProviderBreakerChanged)
+    assert [(one.provider, one.transition, one.open_count) for one in told] == [
+        ("p", "open", 1),
+        ("p", "reopen", 2),
+        ("p", "close", 2),
+    ]
 
 
-def test_what_is_wrong_with_a_recipient_opens_no_breaker(clock):
-    route = Route(_Named("p"), Pace(1000, clock), Health("p", clock))
-    for _ in range(3 * FAILURES):
-        learn(route, refusal("email_invalid_recipient"))
-    assert Choice([route]).next_route() is route
+async def test_processes_share_a_providers_breaker_and_it_outlives_them(world, clock):
+    first, second = (route_of(health(world, clock), clock) for _ in range(2))
+    assert await next_route(second) is second
+    for _ in range(POLICY.minimum):
+        await learn(first, refusal("email_provider_unavailable"))
+    clock.advance(1.5)
+    assert await next_route(second) is None
+    restarted = route_of(health(world, clock), clock)
+    assert await next_route(restarted) is None
+    clock.advance(POLICY.first)
+    probes = await asyncio.gather(*(next_route(r) for r in (first, second, restarted)))
+    assert len([probe for probe in probes if probe is not None]) == 1
+    clock.advance(31)  # whoever probed died
+    assert await next_route(restarted) is restarted
 
 
-def test_the_second_choice_is_taken_when_the_first_is_used_up(clock):
+async def test_what_is_wrong_with_a_recipient_opens_no_breaker(world, clock):
+    route = route_of(health(world, clock), clock)
+    for _ in range(3 * POLICY.minimum):
+        await learn(route, refusal("email_invalid_recipient"))
+    assert await next_route(route) is route
+    assert not await world.db.fetchval("select count(*) from provider_breakers")
+
+
+async def test_the_second_choice_is_taken_when_the_first_is_used_up(world, clock):
     first, second = (
-        Route(_Named(name), Pace(rate, clock), Health(name, clock))
+        route_of(health(world, clock, name), clock, rate, name)
         for name, rate in (("first", 2.0), ("second", 1.0))
     )
-    order = [Choice([first, second]).next_route() for _ in range(4)]
+    order = [await next_route(first, second) for _ in range(4)]
     assert order == [first, first, second, None]
     choice = Choice([first, second])
-    assert choice.next_route() is None
+    assert await choice.next_route() is None
     assert choice.blocked.reason == RATE_LIMITED
     waits = [first.pace.take() for _ in range(3)]
     assert waits == sorted(waits)
     assert len(set(waits)) == 3
     clock.advance(0.5)
-    assert Choice([first, second]).next_route() is first
+    assert await next_route(first, second) is first
 
 
 @pytest.fixture(scope="module")

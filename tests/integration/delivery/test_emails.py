@@ -19,7 +19,7 @@ from services.delivery.domain.schedule import Schedule
 from services.delivery.handlers.email_notices import TellOwners
 from services.delivery.store import emails, messages
 from tests.integration.delivery.email_world import SENT, EmailWorld, MailApi, token_in
-from tests.integration.delivery.receiver import Receiver, drop, hang
+from tests.integration.delivery.receiver import Receiver, answer, drop, hang
 from tests.integration.delivery.world import CANCELLED, FAILED, PENDING, World, until
 
 OTHER = UUID("01900000-0000-7000-8000-000000000002")
@@ -216,6 +216,28 @@ async def test_a_provider_that_finds_it_too_much_is_left_alone_for_as_long_as_it
     assert row["reason"] == "rate_limited"
     await world.settled(2)
     assert len(api.taken) == 2
+
+
+async def test_waiting_for_a_provider_is_no_attempt(world, mail, api, account):
+    sender = await mail.sender([mail.api(api)])
+    await mail.confirmed(sender, account)
+    asked = len(api.asked)
+    api.answers = [answer(500, b"{}")] * 5
+    await world.tell(sender, *(world.fired(account) for _ in range(5)))
+
+    async def count(which):
+        return bool(await world.db.fetchval(f"select count(*) from {which}"))
+
+    await until(lambda: count("provider_breakers where state = 2"))
+    await world.tell(sender, world.fired(account))
+    await until(lambda: count("deliveries where reason = 'breaker_open' and due > now()"))
+    rows = await world.db.fetch(
+        "select d.attempt_count, (select count(*) from attempts a where a.message = d.message) n"
+        " from deliveries d where d.reason = 'breaker_open'"
+    )
+    assert all(row["attempt_count"] == row["n"] for row in rows)
+    assert await world.db.fetchval("select sum(attempt_count) from deliveries") == len(api.asked)
+    assert len(api.asked) == asked + 5
 
 
 async def test_nothing_configured_holds_and_says_so(world, mail, api, account):

@@ -226,10 +226,13 @@ class World:
         await until(done)
         return await self.deliveries()
 
-    async def events(self) -> list[DeliverySettled]:
-        """What was published, in order."""
-        rows = await self.db.fetch("select type, payload from event_outbox order by id")
-        return [DeliverySettled.FromString(row["payload"]) for row in rows]
+    async def events(self, kind: Any = DeliverySettled) -> list[Any]:
+        """What of a kind was published, in order."""
+        rows = await self.db.fetch(
+            "select payload from event_outbox where type = $1 order by id",
+            kind.DESCRIPTOR.full_name,
+        )
+        return [kind.FromString(row["payload"]) for row in rows]
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], timeout: float = TIMEOUT) -> None:

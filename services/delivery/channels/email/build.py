@@ -64,7 +64,7 @@ def routes(settings: EmailSettings, db: Database, clock: Clock, ids: Ids) -> Rou
     for name in settings.email_providers:
         make, rate = makers[name]
         try:
-            made.append(Route(make(), Pace(rate, clock), Health(name, clock)))
+            made.append(Route(make(), Pace(rate, clock), Health(name, db, clock)))
         except ConfigError as error:
             faults.extend(error.faults)
     if faults:

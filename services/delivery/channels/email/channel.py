@@ -29,7 +29,7 @@ from services.delivery.domain.email_addresses import (
 from services.delivery.domain.email_codes import Classified, Kind
 from services.delivery.domain.email_links import Links
 from services.delivery.domain.model import DeliveryState, Leased, Message, Target
-from services.delivery.domain.outcome import OK, Exchange
+from services.delivery.domain.outcome import OK, UNASKED, Exchange
 from services.delivery.sending.settled import delivery_id
 from services.delivery.store import email_sends, email_suppressions
 from services.delivery.store.email_sends import Standing
@@ -145,10 +145,10 @@ class EmailChannel:
     async def _through(self, choice: Choice, mail: Mail, message: UUID, address: UUID) -> Exchange:
         """Asks one provider after the other, until one takes it or none is left."""
         exchange = None
-        while (route := choice.next_route()) is not None:
+        while (route := await choice.next_route()) is not None:
             await email_sends.asking(self._db, message, address, route.provider.name)
             answer = await route.provider.send(mail)
-            learn(route, answer)
+            await learn(route, answer)
             if answer.refusal is None:
                 await email_sends.accepted(self._db, message, address, answer.provider_id)
                 EMAIL_STAGES.labels(route.provider.name, "accepted").inc()
@@ -164,7 +164,7 @@ class EmailChannel:
                 return exchange
         blocked = choice.blocked
         if exchange is None and blocked is not None:
-            return Exchange(AGAIN, retry_after=blocked.seconds, waits=blocked.reason)
+            return Exchange(UNASKED, retry_after=blocked.seconds, waits=blocked.reason)
         return exchange or Exchange(AGAIN)
 
     async def _suppress(self, recipient: str, source: str, refusal: Classified) -> None:

@@ -24,11 +24,11 @@ _FAULTS = frozenset({Kind.RETRY, Kind.CONFIGURATION})
 class Breaker(Protocol):
     """Keeps a provider that fails from being asked over and over."""
 
-    def wait(self) -> float:
+    async def wait(self) -> float:
         """0.0 where it may be asked, which is then a probe if it had failed; else seconds."""
         ...
 
-    def record(self, success: bool) -> None:
+    async def record(self, success: bool) -> None:
         """What came of asking."""
         ...
 
@@ -58,12 +58,13 @@ class Choice:
         self._routes: Iterator[Route] = iter(routes)
         self.blocked: Blocked | None = None
 
-    def next_route(self) -> Route | None:
+    async def next_route(self) -> Route | None:
         """The next provider that may be asked now."""
         for route in self._routes:
-            seconds, reason = route.breaker.wait(), BREAKER_OPEN
+            # The pace first: a probe that were let through, and had to wait, would be in the way.
+            seconds, reason = route.pace.take(), RATE_LIMITED
             if not seconds:
-                seconds, reason = route.pace.take(), RATE_LIMITED
+                seconds, reason = await route.breaker.wait(), BREAKER_OPEN
             if not seconds:
                 return route
             if self.blocked is None or seconds < self.blocked.seconds:
@@ -93,18 +94,18 @@ class Routes:
             await route.provider.close()
 
 
-def learn(route: Route, answer: Answer) -> None:
+async def learn(route: Route, answer: Answer) -> None:
     """Has the provider's breaker and pace follow from an answer."""
     refusal = answer.refusal
     if refusal is None:
-        route.breaker.record(success=True)
+        await route.breaker.record(success=True)
         return
     if refusal.code.kind is Kind.RATE:
         route.pace.slow_down(pause_of(answer))
         return
     # What is wrong with a message or a recipient shows that the provider is there.
     at_fault = refusal.code.elsewhere and refusal.code.kind in _FAULTS
-    route.breaker.record(success=not at_fault)
+    await route.breaker.record(success=not at_fault)
 
 
 def pause_of(answer: Answer) -> float:
