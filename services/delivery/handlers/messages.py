@@ -57,10 +57,9 @@ class Messages:
                 made.setdefault(one.id, one)
         if not made:
             return results
-        async with self._db.transaction() as tx:
-            new = await self._intake.take_in(tx, list(made.values()))
-            old = made.keys() - new
-            known = made | (await messages.by_id(tx, list(old)) if old else {})
+        new = await self._intake.make(self._db, list(made.values()))
+        old = made.keys() - new
+        known = made | (await messages.by_id(self._db, list(old)) if old else {})
         return [
             _repeated(one, known[one.id]) if isinstance(one, Message) else one for one in results
         ]

@@ -6,50 +6,92 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from libs.db import Tx
-from services.delivery.domain.model import ALERT_TRIGGERED, Message, Target
+from libs.db import Database, Reader, Tx
+from services.delivery.domain.model import ALERT_TRIGGERED, Leased, Message, Target
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
-from services.delivery.store import again, digests, endpoint_targets, leases, messages
+from services.delivery.store import (
+    again,
+    arrivals,
+    digests,
+    endpoint_targets,
+    leases,
+    messages,
+)
 from services.delivery.store.vault import Vault
+
+_Pair = tuple[Message, Target]
 
 
 class Intake:
-    """Two inserts for a batch, however many its accounts and endpoints."""
+    """One or two inserts for a batch, however many its accounts and endpoints."""
 
     def __init__(self, vault: Vault, worker: Worker) -> None:
         self._vault = vault
         self._worker = worker
 
+    async def make(self, db: Database, made: Sequence[Message]) -> set[UUID]:
+        """As `take_in`, in a transaction of its own: where all of it is sent from here, that is a
+        single statement."""
+        pairs = await self._pairs(db, made)
+        done = await self._at_once(db, made, pairs)
+        if done is not None:
+            new, leased = done
+            self._worker.accept(leased, more_waits=False)
+            return new
+        async with db.transaction() as tx:
+            return await self._one_by_one(tx, made, pairs)
+
     async def take_in(self, tx: Tx, made: Sequence[Message]) -> set[UUID]:
         """Stores messages and makes their deliveries; answers the ids that are new. What is leased
         to this process is sent as soon as it is committed."""
-        accounts = list({message.account for message in made})
-        by_account: dict[UUID, list[Target]] = {id: [] for id in accounts}
-        for target in await endpoint_targets.of_accounts(tx, self._vault, accounts):
-            by_account[target.account].append(target)
-        new = await messages.insert(tx, made)
-        pairs = (
-            (message, target)
-            for message in made
-            if message.id in new
-            for target in by_account[message.account]
-            if target.wants(message)
-        )
-        if any(target.digest for found in by_account.values() for target in found):
-            pairs = (pair for pair in await self._put_by(tx, list(pairs)))
-        await self.send(tx, pairs)
+        pairs = await self._pairs(tx, made)
+        done = await self._at_once(tx, made, pairs)
+        if done is None:
+            return await self._one_by_one(tx, made, pairs)
+        new, leased = done
+        tx.after_commit(lambda: self._worker.accept(leased, more_waits=False))
         return new
 
-    async def _put_by(
-        self, tx: Tx, made: Sequence[tuple[Message, Target]]
-    ) -> list[tuple[Message, Target]]:
+    async def _pairs(self, reader: Reader, made: Sequence[Message]) -> list[_Pair]:
+        """Each message with each of those who subscribed to it."""
+        accounts = list({message.account for message in made})
+        by_account: dict[UUID, list[Target]] = {id: [] for id in accounts}
+        for target in await endpoint_targets.of_accounts(reader, self._vault, accounts):
+            by_account[target.account].append(target)
+        return [
+            (message, target)
+            for message in made
+            for target in by_account[message.account]
+            if target.wants(message)
+        ]
+
+    async def _at_once(
+        self, writer: Tx | Database, made: Sequence[Message], pairs: Sequence[_Pair]
+    ) -> tuple[set[UUID], list[Leased]] | None:
+        """Which messages are new and what of them is leased; None where it is not so simple."""
+        planned, lease = self._worker.plan(pairs)
+        if lease is None or not arrivals.fits(made, planned):
+            return None
+        return await arrivals.insert(writer, made, planned, lease)
+
+    async def _one_by_one(
+        self, tx: Tx, made: Sequence[Message], pairs: Sequence[_Pair]
+    ) -> set[UUID]:
+        new = await messages.insert(tx, made)
+        fresh = [pair for pair in pairs if pair[0].id in new]
+        if any(target.digest for _, target in fresh):
+            fresh = await self._put_by(tx, fresh)
+        await self.send(tx, fresh)
+        return new
+
+    async def _put_by(self, tx: Tx, made: Sequence[_Pair]) -> list[_Pair]:
         """Keeps alerts for the next digests of those who want them so; answers the others."""
         later = [(m, t) for m, t in made if t.digest and m.event_type == ALERT_TRIGGERED]
         await digests.add(tx, [(target.endpoint, message.id) for message, target in later])
         return [(m, t) for m, t in made if not (t.digest and m.event_type == ALERT_TRIGGERED)]
 
-    async def send(self, tx: Tx, made: Iterable[tuple[Message, Target]]) -> None:
+    async def send(self, tx: Tx, made: Iterable[_Pair]) -> None:
         """Makes these deliveries."""
         planned, lease = self._worker.plan(made)
         if not planned:

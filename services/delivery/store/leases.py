@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.db import Reader, Tx
-from services.delivery.domain.model import Leased, Message, Target
+from services.delivery.domain.model import ALERT_TRIGGERED, Leased, Message, Target
 from services.delivery.store import emails, endpoint_targets, lanes, order
 from services.delivery.store.vault import Vault
 
@@ -104,6 +104,11 @@ class NewDelivery:
     def is_keyed(self) -> bool:
         """Whether it has to do with others."""
         return bool(self.message.coalesce_key) or self.target.ordered
+
+    @property
+    def waits_for_digest(self) -> bool:
+        """Whether it is to be told with others."""
+        return self.target.digest and self.message.event_type == ALERT_TRIGGERED
 
 
 async def worker_lives(tx: Tx, worker: UUID) -> bool:

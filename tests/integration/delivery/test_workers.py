@@ -9,8 +9,10 @@ import pytest
 
 from services.delivery.domain.model import DeliveryState
 from services.delivery.domain.outcome import Attempted, Exchange, Verdict
+from services.delivery.handlers.messages import Messages, NewMessage
 from services.delivery.handlers.retention import Retention
 from services.delivery.sending.dispatcher import Limits
+from services.delivery.sending.intake import Intake
 from services.delivery.store import endpoint_targets, lanes, leases, outcomes, workers
 from services.delivery.store.leases import Lease
 from tests.integration.delivery import receiver as behave
@@ -77,6 +79,38 @@ async def test_a_worker_taken_for_dead_sends_nothing_more_and_starts_anew(world,
     sender._tasks[0] = asyncio.create_task(sender.worker.beat())
     await world.settled()
     assert len(receiver.arrivals) == 1
+
+
+async def test_a_message_is_not_leased_to_a_worker_that_is_gone(world, receiver, account):
+    await world.endpoint(account, receiver.url())
+    sender = await world.sender()
+    made = Messages(
+        world.db, world.vault, Intake(world.vault, sender.worker), world.clock, world.ids
+    )
+    asked = NewMessage(account, "custom.a", "{}")
+    for task in sender._tasks[:2]:  # it believes itself alive, and takes nothing by itself
+        task.cancel()
+    await world.db.execute("delete from workers")
+    [message] = await made.create([asked])
+    [row] = await world.deliveries()
+    assert (row["message"], row["worker"]) == (message.id, None)
+    await world.sender()
+    await world.settled()
+    assert len(receiver.arrivals) == 1
+
+
+async def test_what_is_made_twice_under_a_request_id_is_one(world, receiver, account):
+    await world.endpoint(account, receiver.url())
+    sender = await world.sender()
+    made = Messages(
+        world.db, world.vault, Intake(world.vault, sender.worker), world.clock, world.ids
+    )
+    asked = NewMessage(account, "custom.a", "{}", request_id="r")
+    [first] = await made.create([asked])
+    both = await made.create([asked, NewMessage(account, "custom.a", "{}")])
+    assert both[0].id == first.id
+    await world.settled(2)
+    assert len(receiver.arrivals) == 2
 
 
 async def _retired(world) -> bool:
