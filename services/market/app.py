@@ -20,6 +20,7 @@ from pq.market.v1 import (
     market_pb2_grpc,
     pipeline_pb2_grpc,
     sources_pb2_grpc,
+    studies_pb2_grpc,
     watchlists_pb2_grpc,
 )
 from services.market.config import Config
@@ -31,7 +32,9 @@ from services.market.handlers.provenance import Provenance
 from services.market.handlers.publications import Publications
 from services.market.handlers.reading import Reading
 from services.market.handlers.release import Release
+from services.market.handlers.risk import Risks
 from services.market.handlers.scheduling import Scheduling
+from services.market.handlers.studies import StudiesProcess
 from services.market.handlers.watchlists import Watchlists
 from services.market.servicer.analytics import AnalyticsServicer
 from services.market.servicer.catalog import CatalogServicer
@@ -40,7 +43,9 @@ from services.market.servicer.imports import ImportServicer
 from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.pipeline import PipelineServicer
+from services.market.servicer.risk import RiskServicer
 from services.market.servicer.sources import SourceServicer
+from services.market.servicer.studies import BacktestServicer, FactorServicer
 from services.market.servicer.watchlists import WatchlistServicer
 from services.market.sources.adapter import Adapter
 from services.market.sources.polite import Manners, Polite
@@ -136,11 +141,25 @@ def _analytics(rt: Runtime, db: Database, tokens: PageTokens) -> None:
         AnalyticsServicer(db, tokens, rt.clock, Reading(db)),
     )
     rt.servicer(indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(db, tokens))
+    _studies(rt, db, tokens)
     publications = Publications(db)
     rt.background("publications", publications.keep_looking, needs=db)
     rt.servicer(
         dashboard_pb2_grpc.add_DashboardServiceServicer_to_server,
         DashboardServicer(db, publications),
+    )
+
+
+def _studies(rt: Runtime, db: Database, tokens: PageTokens) -> None:
+    """Factor reports, backtests, risk."""
+    process = StudiesProcess(db, rt.clock)
+    rt.background("studies", process.run, needs=db)
+    parts = (db, tokens, rt.clock, rt.ids, process.wake)
+    rt.servicer(studies_pb2_grpc.add_FactorServiceServicer_to_server, FactorServicer(*parts))
+    rt.servicer(studies_pb2_grpc.add_BacktestServiceServicer_to_server, BacktestServicer(*parts))
+    rt.servicer(
+        studies_pb2_grpc.add_RiskServiceServicer_to_server,
+        RiskServicer(db, Reading(db), Risks(db)),
     )
 
 

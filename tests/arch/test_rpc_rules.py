@@ -30,6 +30,8 @@ READ_OTHERWISE = {
     "pq.accounts.v1.TokenService.ExchangeToken",
     # Many reads in one.
     "pq.accounts.v1.AccountService.ExportAccount",
+    # A question of two hundred cards is too long for a URL.
+    "pq.market.v1.RiskService.ComputeBasketRisk",
 }
 
 RPCS = {method.full_name: method for method in rpcs()}

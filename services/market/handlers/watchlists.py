@@ -13,7 +13,7 @@ from libs.clock import Clock
 from libs.db import Tx
 from libs.errors import AppError, Kind, Violation, invalid, not_found
 from libs.ids import Ids
-from services.market.store import cards, watchlists
+from services.market.store import cards, studies, watchlists
 from services.market.store.watchlists import Item, Watchlist
 
 MAX_WATCHLISTS = 100
@@ -79,6 +79,7 @@ class Watchlists:
         """Takes away some of what an account has; answers what is left."""
         await idempotency.forget(tx, scope(account))
         gone = await watchlists.erase(tx, account, _BATCH)
+        gone = max(gone, await studies.erase(tx, account, _BATCH))
         return Left.MORE if gone == _BATCH else Left.NOTHING
 
     async def _locked(self, tx: Tx, account: UUID, id: UUID, etag: str) -> Watchlist:

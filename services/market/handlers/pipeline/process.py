@@ -2,71 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import sys
-from contextlib import suppress
-
-from libs.clock import Clock
-from libs.db import Database, is_transient
 from libs.obs.metrics import PIPELINE_DURATION, PIPELINE_RUNS, PIPELINE_SUCCESS
 from services.market.domain.pipeline import WINDOW
+from services.market.handlers.companion import Companion
 from services.market.store import pipeline
 
-log = logging.getLogger(__name__)
 
-POLL = 1.0
-_MODULE = "services.market.pipeline"
-_PAUSE = 5.0
+class PipelineProcess(Companion):
+    """The pipeline's."""
 
+    module = "services.market.pipeline"
 
-class PipelineProcess:
-    """Watches over one process at a time; it ends with this one."""
+    async def waits(self) -> bool:
+        """Whether a run waits."""
+        return await pipeline.waits(self._db, self._clock.now())
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db = db
-        self._clock = clock
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Has it looked soon whether a run waits."""
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Works until it is cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                if await pipeline.waits(self._db, self._clock.now()):
-                    await self._make_runs()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("the pipeline waits for the database", extra={"error": repr(error)})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
-                    await self._wake.wait()
-
-    async def _make_runs(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _MODULE),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert process.stdout is not None
-            async for line in process.stdout:
-                await self._count(line.decode().split())
-            status = await process.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()  # nothing if it has ended; else its run is rolled back
-            await process.wait()
-        if status:
-            log.error("the pipeline's process failed", extra={"status": status})
-            await asyncio.sleep(_PAUSE)
-
-    async def _count(self, words: list[str]) -> None:
+    async def heard(self, words: list[str]) -> None:
+        """A run's outcome, and its seconds."""
         outcome, seconds = words
         PIPELINE_RUNS.labels(outcome).inc()
         if outcome == "succeeded":
