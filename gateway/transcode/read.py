@@ -111,7 +111,7 @@ class Readers:
                 given = message.HasField(item.name) if item.has_presence else bool(value)
             if required and not given:
                 _require(here, faults)
-            elif given and item.message_type is not None and item.name != but:
+            elif given and _holds_messages(item) and item.name != but:
                 entries = enumerate(value) if item.is_repeated else ()
                 for index, entry in entries:
                     self.missing(entry, f"{here}[{index}]", faults)
@@ -125,7 +125,7 @@ class Readers:
             if not descriptor.full_name.startswith("google.protobuf."):
                 for item in descriptor.fields:
                     marks = behaviors(item)
-                    nested = item.message_type is not None and not is_map(item)
+                    nested = _holds_messages(item)
                     if OUTPUT_ONLY not in marks and (REQUIRED in marks or nested):
                         found.append((item, REQUIRED in marks))
         return found
@@ -247,6 +247,11 @@ def _entries(value: Any, path: str, faults: Faults) -> list[tuple[int, Any]]:
         faults.append(Violation(path, f"expected a list, got {kind_of(value)}", "wrong_type"))
         return []
     return list(enumerate(value))
+
+
+def _holds_messages(item: FieldDescriptor) -> bool:
+    """Whether fields within it may be required; maps of ours have plain values."""
+    return item.message_type is not None and not is_map(item)
 
 
 def _require(path: str, faults: Faults) -> None:

@@ -172,14 +172,14 @@ def value_at_risk(
     """Historical VaR and expected shortfall of simple returns over overlapping horizons.
 
     The quantile is the ⌈(1 − confidence) · n⌉-th worst return itself, without interpolation.
-    Unknown under `least` returns, and where the levels hardly ever move (a VaR of exactly 0 would
-    say that nothing can happen).
+    Unknown under `least` returns, and where there was no loss to measure, as of what hardly ever
+    moves: a VaR of exactly 0 would say that nothing can happen.
     """
     found = levels[horizon:] / levels[:-horizon] - 1
     found = np.sort(found[~np.isnan(found)])
     count = len(found)
     tail = max(math.ceil((1 - confidence) * count - 1e-9), 1)
-    if count < least or not found[:tail].any():
+    if count < least or found[tail - 1] >= 0:
         return ValueAtRisk(math.nan, math.nan, horizon, confidence, count, count // horizon)
-    var, shortfall = max(-float(found[tail - 1]), 0.0), max(-float(found[:tail].mean()), 0.0)
+    var, shortfall = -float(found[tail - 1]), -float(found[:tail].mean())
     return ValueAtRisk(var, shortfall, horizon, confidence, count, count // horizon)

@@ -80,9 +80,9 @@ class Reading:
 
     async def ranked(
         self, of: Published, signal: str, start: int, count: int, *, descending: bool
-    ) -> tuple[list[tuple[str, float]], int]:
-        """Cards by a signal from place `start`, with its values, and of how many it is known.
-        Equal ones are in the order of their numbers."""
+    ) -> tuple[list[tuple[str, float]], int, dict[int, int]]:
+        """Cards by a signal from place `start`, with its values; of how many it is known, and by
+        reason of how many not. Equal ones are in the order of their numbers."""
         block = await self._day(of)
         values = block.values[LAYOUT.index(signal)]
         known = np.flatnonzero(~np.isnan(values))
@@ -93,7 +93,9 @@ class Reading:
         shown = [
             (names[card], value) for card, value in zip(cards, values[rows].tolist(), strict=True)
         ]
-        return shown, len(known)
+        reasons = block.reasons[NAMES.index(signal)][np.isnan(values)]
+        counts = enumerate(np.bincount(reasons).tolist())
+        return shown, len(known), {reason: count for reason, count in counts if count}
 
     async def _day(self, of: Published) -> blocks.Block:
         key = (of.run, int(of.publish_time.timestamp() * 1e6))

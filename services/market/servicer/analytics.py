@@ -26,7 +26,7 @@ from services.market.handlers.steps.movers import ORDERINGS
 from services.market.handlers.steps.signals import PARTS
 from services.market.servicer import names
 from services.market.servicer.pipeline import run_name
-from services.market.store import anomalies, movers
+from services.market.store import anomalies, movers, ticks
 from services.market.store.ticks import Tick
 
 _MAX_RESOLUTION = 500
@@ -87,7 +87,9 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
     ) -> pb.CardQuality:
         """How far a card's price can be trusted."""
         found = await self._card(request, "quality")
-        ticks = await self._reading.ticks(names.part_of_card(request.name, "quality"), found.of)
+        found_ticks = await self._reading.ticks(
+            names.part_of_card(request.name, "quality"), found.of
+        )
         values = found.values or {}
         return pb.CardQuality(
             name=request.name,
@@ -98,7 +100,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
                 for part in PARTS
             ],
             staleness=_staleness(values),
-            suspect_ticks=map(_tick, ticks),
+            suspect_ticks=map(_tick, found_ticks),
         )
 
     async def ListSignalValues(
@@ -114,7 +116,7 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         of = await self._reading.published(request.source, names.optional_day(request.day))
         page = self._page("ListSignalValues", request, of, signal, str(descending))
         start = _start(page)
-        found, known = await self._reading.ranked(
+        found, known, unknown = await self._reading.ranked(
             of, signal, start, page.size, descending=descending
         )
         following = [start + page.size] if start + page.size < known else None
@@ -123,6 +125,10 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
             next_page_token=self._tokens.next(page, following),
             basis=basis(of),
             known_count=known,
+            unknown_counts=[
+                pb.UnknownCount(reason=pb.UnknownReason.ValueType(reason), card_count=count)
+                for reason, count in unknown.items()
+            ],
         )
 
     async def ListMovers(
@@ -173,6 +179,30 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
         )
         return pb.ListAnomaliesResponse(
             anomalies=map(messages.anomaly, shown), next_page_token=token
+        )
+
+    async def ListSuspectTicks(
+        self, request: pb.ListSuspectTicksRequest, _context: Any
+    ) -> pb.ListSuspectTicksResponse:
+        """A page of suspect ticks."""
+        where = filters.parse(request.filter, ticks.FILTERS, first=4)
+        page = self._tokens.page(
+            method="ListSuspectTicks",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=50,
+            question=(request.filter,),
+        )
+        after = None
+        if page.cursor is not None:
+            after = (date.fromisoformat(str(page.cursor[0])), int(str(page.cursor[1])))
+        found = await ticks.page(self._db, where, after, page.size + 1)
+        shown, token = self._tokens.cut(
+            page, found, lambda last: [last.tick.day.isoformat(), last.place]
+        )
+        return pb.ListSuspectTicksResponse(
+            suspect_ticks=[_tick(one.tick, one.card, one.display_name) for one in shown],
+            next_page_token=token,
         )
 
     async def GetAnomaly(self, request: pb.GetAnomalyRequest, _context: Any) -> pb.Anomaly:
@@ -251,8 +281,10 @@ def _staleness(values: dict[str, float]) -> str:
     return sentence(STALE_WINDOW, int(values["moves"]), int(values["move_age"]))
 
 
-def _tick(tick: Tick) -> pb.SuspectTick:
+def _tick(tick: Tick, card: str = "", display_name: str = "") -> pb.SuspectTick:
     return pb.SuspectTick(
+        card=messages.card_name(card) if card else "",
+        display_name=display_name,
         day=tick.day.isoformat(),
         price_before=decimal(tick.before),
         price=decimal(tick.price),

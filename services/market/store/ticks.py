@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from libs.api import filters
 from libs.db import Reader, Tx
 from services.market.domain.pipeline import DayVersion
 
@@ -63,6 +64,47 @@ async def settle(tx: Tx, source: int, settled: Sequence[Tick]) -> None:
         [tick.verdict for tick in settled],
         [tick.verdict_day for tick in settled],
     )
+
+
+FILTERS = {
+    "day": filters.day("t.day"),
+    "source": filters.text("s.name"),
+    "verdict": filters.choice(
+        "t.verdict", {"open": OPEN, "cleared": CLEARED, "confirmed": CONFIRMED}
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A tick of any card. `place` tells those of one day apart."""
+
+    tick: Tick
+    card: str
+    display_name: str
+    place: int
+
+
+async def page(
+    reader: Reader, where: filters.Where, after: tuple[date, int] | None, limit: int
+) -> list[Listed]:
+    """Of all cards, newest day first, of the newest version of each day, after a day and place.
+    `where` counts from 4."""
+    day, place = after or (None, None)
+    rows = await reader.fetch(
+        "select t.card, t.day, t.before, t.price, t.low, t.verdict, t.verdict_day, c.id,"
+        " c.display_name, t.card * 256 + t.source as place"
+        " from suspect_ticks t join cards c using (card)"
+        " join sources s on s.source = t.source where t.version ="
+        " (select max(version) from snapshots n where n.source = t.source and n.day = t.day)"
+        " and ($1::date is null or t.day < $1 or (t.day = $1 and t.card * 256 + t.source > $2))"
+        f" and {where.sql} order by t.day desc, place limit $3",
+        day,
+        place,
+        limit,
+        *where.params,
+    )
+    return [Listed(Tick(*row[:7]), row[7], row[8], row[9]) for row in rows]
 
 
 async def of_card(reader: Reader, source: int, card: int, first: date, last: date) -> list[Tick]:

@@ -305,6 +305,11 @@ async def test_a_suspect_fall_lowers_the_quality_until_a_later_quote_settles_it(
     question = pb.GetCardQualityRequest(name=f"cards/{card(9)}/quality")
     quality = await client.analytics.GetCardQuality(question)
     [tick] = quality.suspect_ticks
+    listed = await client.analytics.ListSuspectTicks(pb.ListSuspectTicksRequest())
+    [same] = listed.suspect_ticks
+    assert (same.card, same.day, same.price) == (f"cards/{card(9)}", tick.day, tick.price)
+    settled = pb.ListSuspectTicksRequest(filter="verdict = cleared")
+    assert not (await client.analytics.ListSuspectTicks(settled)).suspect_ticks
     assert (tick.verdict, tick.price) == ("open", "3.00")
     trust = {part.part: part.value for part in quality.parts}["trust"]
     assert trust == 0

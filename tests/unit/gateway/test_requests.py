@@ -302,3 +302,10 @@ def test_an_update_need_not_repeat_what_stays():
 def test_a_path_names_a_field_that_is_there(name):
     with pytest.raises(ContractError, match=name):
         updating(replace(UPDATE, template=f"/v1/{{{name}=alerts/*}}"))
+
+
+def test_a_map_that_is_required(decode, refused):
+    body = b'{"rules":{"source":"a","weights":{"price":1.5}}}'
+    assert dict(decode("POST", "/v1/backtests", body=body).backtest.rules.weights) == {"price": 1.5}
+    body = b'{"rules":{"source":"a"}}'
+    assert refused("POST", "/v1/backtests", body=body) == {"backtest.rules.weights": "required"}

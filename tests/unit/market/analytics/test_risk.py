@@ -109,7 +109,7 @@ def test_value_at_risk_is_the_loss_of_the_worst_cases():
 
 
 def test_no_value_at_risk_without_days_or_moves():
-    for walk in (levels(6, 200), np.full(500, 7.0)):
+    for walk in (levels(6, 200), np.full(500, 7.0), np.arange(1.0, 501.0)):
         assert math.isnan(risk.value_at_risk(walk).var)
 
 

@@ -1,0 +1,1 @@
+"""Reports as HTML files: what the API says, in tables and plots."""
