@@ -29,10 +29,15 @@ class Cards(Protocol):
         """
         ...
 
+    def display_name(self, card: str) -> str:
+        """What the card is called, as far as it was asked about lately; else empty."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     currency: str
+    display_name: str
     until: float
 
 
@@ -60,8 +65,13 @@ class MarketCards:
         found = await self._ask(f"cards/{card}")
         if not found.HasField("headline"):
             return None
-        self._remember(card, found.headline.currency_code)
+        self._remember(card, found)
         return found.headline.currency_code
+
+    def display_name(self, card: str) -> str:
+        """See `Cards.display_name`."""
+        known = self._known.get(card)
+        return known.display_name if known is not None else ""
 
     async def _ask(self, name: str) -> market_pb2.Card:
         try:
@@ -73,8 +83,9 @@ class MarketCards:
                 raise errors.market_unavailable() from error
             raise
 
-    def _remember(self, card: str, currency: str) -> None:
-        self._known[card] = _Known(currency, self._clock.monotonic() + LIFETIME)
+    def _remember(self, card: str, found: market_pb2.Card) -> None:
+        until = self._clock.monotonic() + LIFETIME
+        self._known[card] = _Known(found.headline.currency_code, found.display_name, until)
         self._known.move_to_end(card)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)

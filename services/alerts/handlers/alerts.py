@@ -75,7 +75,7 @@ class Alerts:
             watch_time=now,
             update_time=now,
         )
-        await store.insert(tx, alert)
+        await store.insert(tx, alert, self._cards.display_name(asked.card))
         return alert
 
     async def get(self, reader: Reader, account: UUID, id: UUID) -> Alert:

@@ -47,6 +47,7 @@ def triggered(
         recipient=_account_name(candidate.account),
         alert=resource_name("alerts", "alr", candidate.alert),
         card=f"cards/{change.card}",
+        card_display_name=candidate.card_name,
         kind=condition.kind.public,
         threshold=money_pb(change.currency, level),
         percent=condition.percent,

@@ -24,9 +24,17 @@ _FROM = (
 _FIRING = "alert, day, currency, price, previous_price, previous_day, reason, fire_time, import"
 
 
-async def insert(tx: Tx, alert: Alert) -> None:
-    """Adds an alert. It watches the prices that are accepted from its creation on."""
+async def insert(tx: Tx, alert: Alert, display_name: str = "") -> None:
+    """Adds an alert of a card that is called so, where that is known. It watches the prices that
+    are accepted from its creation on."""
     card = await _watch(tx, alert.card)
+    if display_name:
+        await tx.execute(
+            "update watched_cards set display_name = $2"
+            " where id = $1 and display_name is distinct from $2",
+            card,
+            display_name,
+        )
     await tx.execute(
         "insert into alerts (id, account, card, kind, value, currency, active, note,"
         " deliver_within, create_time, watch_time, update_time, revision)"

@@ -38,7 +38,8 @@ class Candidate(NamedTuple):
     """A rule that a change may mean something to, with what its announcement needs.
 
     `at` is the place of the change in the list that was asked about. Prices that were accepted
-    before `watch_time` are no news to the rule.
+    before `watch_time` are no news to the rule. `card_name` is what people call the card; may be
+    empty.
     """
 
     at: int
@@ -48,6 +49,7 @@ class Candidate(NamedTuple):
     deliver_within: timedelta | None
     watch_time: datetime
     rule: Rule
+    card_name: str = ""
 
 
 async def plan_for(tx: Tx, changes: int) -> None:
@@ -68,7 +70,7 @@ from unnest($1::text[], $2::text[], $3::date[], $4::int[], $5::bigint[], $6::big
     with ordinality x (name, source, day, version, price, previous, corrects, at)
 where c.name = x.name and (c.day is null or c.source is distinct from x.source
     or (x.day, x.version) >= (c.day, c.version))
-returning x.at, c.id as card, x.price, x.previous, x.corrects
+returning x.at, c.id as card, x.price, x.previous, x.corrects, c.display_name
 """
 
 # The greatest share that a move reaches: Condition.reached() solved for its value, without
@@ -86,7 +88,7 @@ from moved
 _CANDIDATES = f"""
 with moved as ({_MOVED}), reach as materialized ({_REACH})
 select r.at, a.id, a.account, a.kind, a.value, a.currency, a.note, a.deliver_within, a.watch_time,
-    a.snooze_time, h.day as hold_day, h.before as hold_before
+    a.snooze_time, h.day as hold_day, h.before as hold_before, r.display_name
 from reach r
 cross join lateral (values
     ({Kind.PRICE_ABOVE:d}, coalesce(r.previous, 0) + 1, r.price),
@@ -161,4 +163,5 @@ def _candidate(row: asyncpg.Record) -> Candidate:
         deliver_within=row["deliver_within"],
         watch_time=row["watch_time"],
         rule=Rule(condition, active=True, snoozed_until=row["snooze_time"], hold=hold),
+        card_name=row["display_name"] or "",
     )

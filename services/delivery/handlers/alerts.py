@@ -64,6 +64,7 @@ def _data(event: AlertTriggered, fired: str) -> dict[str, Any]:
     return {
         "alert": event.alert,
         "card": event.card,
+        "cardName": event.card_display_name or None,
         "kind": event.kind,
         "threshold": _money(event.threshold),
         "percent": event.percent if event.HasField("percent") else None,

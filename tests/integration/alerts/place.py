@@ -38,7 +38,7 @@ class Market(market_pb2_grpc.MarketServiceServicer):
         id = request.name.removeprefix("cards/")
         if id not in quoted:
             raise AppError(Kind.NOT_FOUND, "not_found", f"{request.name} does not exist")
-        card = market_pb2.Card(name=request.name)
+        card = market_pb2.Card(name=request.name, display_name="Charizard ex")
         if quoted[id]:
             card.headline.currency_code = quoted[id]
         return card

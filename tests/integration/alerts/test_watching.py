@@ -38,3 +38,13 @@ async def test_an_alert_that_was_started_again_does_not_make_up_for_what_it_miss
     rise = world.price_change(CARD, 1200, 800, date(2025, 5, 31))
     await world.handle(db, clock, world.prices_changed(date(2025, 6, 1), [rise], accepted))
     assert await world.announced(db) == []
+
+
+async def test_what_fires_says_what_the_card_is_called(db, clock, ids):
+    async with db.transaction() as tx:
+        for name in ("", "Charizard", "Charizard ex", ""):
+            await store.insert(tx, world.new_alert(ids, clock, CARD, ABOVE), name)
+    rise = world.price_change(CARD, 1200, 800, date(2025, 5, 31))
+    await world.handle(db, clock, world.prices_changed(date(2025, 6, 1), [rise], clock.now()))
+    told = {event.card_display_name for _, event in await world.announced(db)}
+    assert told == {"Charizard ex"}  # the last that was known

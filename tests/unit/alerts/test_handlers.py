@@ -110,7 +110,7 @@ class Market:
         found = self.cards[request.name.removeprefix("cards/")]
         if isinstance(found, AppError):
             raise found
-        card = market.Card(name=request.name)
+        card = market.Card(name=request.name, display_name=f"The {request.name}")
         if found:
             card.headline.currency_code = found
         return card
@@ -119,7 +119,9 @@ class Market:
 async def test_a_known_card_is_remembered_for_a_while(clock):
     there = Market(a="USD")
     cards = client.MarketCards(there, clock)
+    assert cards.display_name("a") == ""
     assert [await cards.currency("a") for _ in range(3)] == ["USD"] * 3
+    assert cards.display_name("a") == "The cards/a"
     clock.advance(client.LIFETIME)
     await cards.currency("a")
     assert there.asked == ["cards/a"] * 2

@@ -117,6 +117,7 @@ def test_what_people_chose_is_text_in_html(kind, text):
     money = {"currencyCode": "USD", "amount": "12.50"}
     alert = {
         "card": text,
+        "cardName": text,
         "price": money,
         "threshold": None,
         "percent": 5.0,
@@ -272,3 +273,15 @@ def test_what_is_no_address_is_refused_by_name(text):
 def test_a_domain_below_a_disposable_one_is_one():
     assert is_disposable("x.y.mailinator.com")
     assert not is_disposable("mailinator.com.example.org")
+
+
+def test_an_alert_calls_the_card_by_its_name_where_that_is_known():
+    money = {"currencyCode": "USD", "amount": "12.50"}
+    alert = {"card": "cards/a-1-holofoil", "price": money, "day": "2026-11-22", "reason": "it rose"}
+    alert |= {"fireTime": "2026-11-22T18:02:11Z"}
+    urls = Urls("https://pq.example.com", unsubscribe="https://pq.example.com/u")
+    for name, shown in (("Charizard ex", "Charizard ex"), (None, "a-1-holofoil")):
+        data = orjson.dumps({"data": alert | {"cardName": name}})
+        made = Renderer().render("alert.triggered", data, "ann@example.com", urls)
+        assert shown in made.subject
+        assert "https://pq.example.com/v1/cards/a-1-holofoil" in made.text

@@ -96,7 +96,7 @@ def when(text: str | None) -> str:
 def _card(data: _Data, urls: Urls) -> dict[str, Any]:
     percent = data.get("changePercent")
     return {
-        "card": str(data["card"]).removeprefix("cards/"),
+        "card": data.get("cardName") or str(data["card"]).removeprefix("cards/"),
         "card_url": f"{urls.base}/v1/{data['card']}",
         "price": money(data["price"]),
         "reason": str(data["reason"]).rstrip("."),
