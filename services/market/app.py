@@ -18,6 +18,7 @@ from pq.market.v1 import (
     imports_pb2_grpc,
     indices_pb2_grpc,
     market_pb2_grpc,
+    matching_pb2_grpc,
     pipeline_pb2_grpc,
     sources_pb2_grpc,
     studies_pb2_grpc,
@@ -42,12 +43,14 @@ from services.market.servicer.dashboard import DashboardServicer
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.indices import IndexServicer
 from services.market.servicer.market import MarketServicer
+from services.market.servicer.matching import MatchingServicer
 from services.market.servicer.pipeline import PipelineServicer
 from services.market.servicer.risk import RiskServicer
 from services.market.servicer.sources import SourceServicer
 from services.market.servicer.studies import BacktestServicer, FactorServicer
 from services.market.servicer.watchlists import WatchlistServicer
 from services.market.sources.adapter import Adapter
+from services.market.sources.cardmarket import Cardmarket
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.history import RowHistory
@@ -93,7 +96,7 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
 
 def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]:
     """The sources by name, and the way to their servers."""
-    known: list[Adapter] = [Tcgcsv(config.tcgcsv_url)]
+    known: list[Adapter] = [Tcgcsv(config.tcgcsv_url), Cardmarket(config.cardmarket_url)]
     ways = {one.name: Polite(one.base, Manners(config.contact), rt.clock) for one in known}
     for way in ways.values():
         rt.on_drain(way.close)
@@ -111,6 +114,10 @@ def _sources(
     if config.schedule and not off:
         scheduling = Scheduling(db, rt.clock, fetching, config.schedule)
         rt.background("schedule", scheduling.run, needs=db)
+    rt.servicer(
+        matching_pb2_grpc.add_MatchingServiceServicer_to_server,
+        MatchingServicer(db, tokens, rt.clock),
+    )
     rt.servicer(
         sources_pb2_grpc.add_SourceServiceServicer_to_server,
         SourceServicer(

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from libs.config import field
 from libs.runtime import ServiceConfig
 from services.market.domain.schedule import Scheduled, schedule
+from services.market.sources.cardmarket import DEFAULT_URL as CARDMARKET
 from services.market.sources.tcgcsv import DEFAULT_URL
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
@@ -58,6 +59,9 @@ class Config(ServiceConfig):
         help="an address or page that sources' servers are told to write to; none is asked without",
     )
     tcgcsv_url: str = field("PQ_MARKET_TCGCSV_URL", DEFAULT_URL, help="where tcgcsv is served")
+    cardmarket_url: str = field(
+        "PQ_MARKET_CARDMARKET_URL", CARDMARKET, help="where Cardmarket's price guide is served"
+    )
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"
     )

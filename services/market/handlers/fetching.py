@@ -14,7 +14,15 @@ from libs.clock import Clock
 from libs.db import Database
 from services.market.domain.imports import Kind
 from services.market.handlers.ingest import ImportFile, Ingest
-from services.market.sources.adapter import Adapter, AwayError, DriftError, Get, Rendered
+from services.market.handlers.matching import matched
+from services.market.sources.adapter import (
+    Adapter,
+    AwayError,
+    DriftError,
+    Get,
+    Rendered,
+    UnmatchedError,
+)
 from services.market.store import fetches
 from services.market.store.fetches import Fetch
 from services.market.store.raw import RawFiles
@@ -75,8 +83,8 @@ class Fetching:
         await fetches.begin(self._db, adapter.name, day, self._clock.now())
         try:
             rendered = await adapter.fetch(day, self._kept(adapter.name, day, get))
-            item = await self._take_in(adapter, rendered)
-        except (AwayError, DriftError) as error:
+            item = await self._take_in(adapter, await matched(self._db, adapter, rendered))
+        except (AwayError, DriftError, UnmatchedError) as error:
             again = await self._again(adapter.name, day)
             told = f"{type(error).__name__.removesuffix('Error').lower()}: {error}"
             log.warning("a source's day was not fetched", extra={"of": adapter.name, "why": told})

@@ -21,6 +21,10 @@ class AwayError(Exception):
     """A source cannot be reached, or refuses for now; trying again later may help."""
 
 
+class UnmatchedError(Exception):
+    """A source has quotes, and nobody has said yet which cards any of them are of."""
+
+
 # Fetches a part, such as "3/604/prices": its bytes, as they came. A part that was fetched for the
 # same day before is not asked for again. Raises AwayError.
 Get = Callable[[str], Awaitable[bytes]]
@@ -37,12 +41,28 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """A quote of a product by the source's own id, in one printing as the source calls it; prices
+    are decimals, "" for none."""
+
+    product: str
+    printing: str
+    display_name: str
+    url: str
+    market: str
+    low: str
+    mid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
-    """A day as files: `prices` in the form of price files, `catalog` in that of catalogues."""
+    """A day as files: `prices` in the form of price files, `catalog` in that of catalogues. What a
+    source calls by ids of its own is `foreign`, and no file before its cards are known."""
 
     day: date
     prices: bytes
     catalog: bytes
+    foreign: Sequence[Foreign] = ()
 
 
 class Adapter(Protocol):

@@ -1,0 +1,170 @@
+"""A source with ids of its own: what nobody has matched waits; likeness of names is no match."""
+
+import json
+
+import pytest
+
+from libs.api import idempotency
+from libs.api.paging import PageTokens
+from libs.auth import Role
+from libs.db import migrate
+from libs.errors import AppError, Kind
+from libs.testing.rpc import operator, serving
+from pq.market.v1 import matching_pb2 as pb
+from pq.market.v1 import matching_pb2_grpc
+from services.market.handlers.fetching import Fetching
+from services.market.servicer.matching import MatchingServicer
+from services.market.sources.adapter import DriftError
+from services.market.sources.cardmarket import Cardmarket
+from services.market.sources.polite import Manners, Polite
+from services.market.store.fetches import FetchState
+from services.market.store.raw import open_raw
+from tests.integration.market.test_sources import Server
+from tests.integration.market.world import card
+
+GUIDE = "/productCatalog/priceGuide/price_guide_6.json"
+SINGLES = "/productCatalog/productList/products_singles_6.json"
+SEALED = "/productCatalog/productList/products_nonsingles_6.json"
+PRICES = [
+    {"idProduct": 11, "idCategory": 51, "avg": 12.345, "low": 9, "trend": 11.5, "avg1": 12,
+     "avg-holo": None, "low-holo": 30.0, "trend-holo": 41.25},
+    {"idProduct": 12, "idCategory": 51, "avg": 0, "low": None, "trend": 0, "trend-holo": 0},
+    {"idProduct": 13, "idCategory": 52, "avg": 99.0, "low": 80.0, "trend": 100},
+]  # fmt: skip
+
+
+def guide(prices=PRICES, day="2025-05-20", **more):
+    made = {"version": 1, "createdAt": f"{day}T02:50:12+0200", "priceGuides": prices}
+    return json.dumps(made | more).encode()
+
+
+@pytest.fixture
+async def scene(world, empty_database):
+    await migrate(empty_database, [("api", idempotency.MIGRATIONS)])
+    async with Server() as server:
+        names = [{"idProduct": 11, "name": "Charizard"}, {"idProduct": 12, "name": "Nobody"}]
+        server.bodies = {
+            GUIDE: guide(),
+            SINGLES: json.dumps({"version": 1, "products": names}).encode(),
+            SEALED: json.dumps({"products": [{"idProduct": 13, "name": "Box"}]}).encode(),
+        }
+
+        async def sleep(_seconds):
+            pass
+
+        polite = Polite(server.url, Manners("ops@shop.example"), world.clock, sleep)
+        fetching = Fetching(
+            world.db,
+            world.clock,
+            world.ingest,
+            open_raw(str(world.raw)),
+            {"cardmarket": Cardmarket(server.url)},
+            lambda _: polite.get,
+        )
+        tokens = PageTokens(bytes(32), world.clock)
+        async with serving(
+            (
+                matching_pb2_grpc.add_MatchingServiceServicer_to_server,
+                MatchingServicer(world.db, tokens, world.clock),
+            )
+        ) as served:
+            stub = matching_pb2_grpc.MatchingServiceStub(served.channel(operator(Role.OPERATOR)))
+            viewer = matching_pb2_grpc.MatchingServiceStub(served.channel(operator(Role.VIEWER)))
+            yield server, fetching, stub, viewer
+        await polite.close()
+
+
+async def waiting(stub):
+    found = await stub.ListSourceProducts(pb.ListSourceProductsRequest(waiting=True))
+    return [one.name.removeprefix("sourceProducts/cardmarket:") for one in found.source_products]
+
+
+def match(product, to="", **more):
+    name = f"sourceProducts/cardmarket:{product}"
+    return pb.MatchSourceProductRequest(name=name, card=to and f"cards/{to}", **more)
+
+
+async def test_from_a_product_that_waits_to_a_cards_quote(world, scene):
+    server, fetching, stub, viewer = scene
+    await world.day("2025-05-19", {1: "20.00", 2: "30.00"})
+    asked = await fetching("cardmarket")
+    assert asked.fetch.state is FetchState.FAILED
+    assert "none of 3 products is matched" in asked.fetch.error
+    assert await waiting(stub) == ["11:Foil", "11:Plain", "13:Plain"]
+
+    matched = await stub.MatchSourceProduct(match("11:Plain", card(1), note="by picture"))
+    assert (matched.display_name, matched.note) == ("Charizard", "by picture")
+    assert matched.matched_by == operator(Role.OPERATOR).subject
+    before = len(server.asked)
+    asked = await fetching("cardmarket")
+    assert asked.fetch.state is FetchState.SUCCEEDED
+    assert server.asked[before:] == [GUIDE]  # the day alone; its parts were kept
+    rows = await world.db.fetch(
+        "select c.id, q.market, q.low, q.mid, s.name, s.currency from quotes q join cards c"
+        " using (card) join sources s using (source) where s.name = 'cardmarket'"
+    )
+    assert [tuple(row) for row in rows] == [(card(1), 1150, 900, 1235, "cardmarket", "EUR")]
+
+    await stub.MatchSourceProduct(match("11:Foil", card(2)))
+    await stub.MatchSourceProduct(match("11:Plain"))  # it was wrong
+    assert await waiting(viewer) == ["11:Plain", "13:Plain"]
+    server.bodies[GUIDE] = guide(day="2025-05-21")
+    await fetching("cardmarket")
+    rows = await world.db.fetch(
+        "select c.id, q.market from quotes q join cards c using (card) where q.day = '2025-05-21'"
+    )
+    assert [tuple(row) for row in rows] == [(card(2), 4125)]
+    [row] = (
+        await viewer.ListSourceProducts(pb.ListSourceProductsRequest(waiting=False))
+    ).source_products
+    assert (row.card, row.first_day, row.last_day) == (
+        f"cards/{card(2)}",
+        "2025-05-20",
+        "2025-05-21",
+    )
+
+
+async def test_what_is_wrong_is_named(world, scene):
+    _, fetching, stub, viewer = scene
+    await world.day("2025-05-19", {1: "20.00"})
+    await fetching("cardmarket")
+    for request, field in (
+        (match("11:Plain", card(99)), "card"),
+        (pb.MatchSourceProductRequest(name="sourceProducts/x"), "name"),
+        (match("11:Plain", card(1), note="x" * 501), "note"),
+    ):
+        with pytest.raises(AppError) as caught:
+            await stub.MatchSourceProduct(request)
+        assert [one.field for one in caught.value.violations] == [field]
+    for call, kind in (
+        (stub.MatchSourceProduct(match("999:Plain", card(1))), Kind.NOT_FOUND),
+        (viewer.MatchSourceProduct(match("11:Plain", card(1))), Kind.FORBIDDEN),
+    ):
+        with pytest.raises(AppError) as caught:
+            await call
+        assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"[]", "body"),
+        (b"{", "body"),
+        (guide(createdAt="today"), "createdAt"),
+        (guide(prices="none"), "priceGuides"),
+        (guide(prices=[{"idProduct": "11", "trend": 1}]), "idProduct"),
+        (guide(prices=[{"idProduct": 11, "trend": "1"}]), "trend"),
+        (guide(prices=[{"idProduct": 11, "trend": -1}]), "trend"),
+        (guide(prices=[]), "priceGuides"),
+    ],
+)
+async def test_another_shape_is_told_by_part_and_field(body, field):
+    bodies = {GUIDE[1:]: body, SINGLES[1:]: b'{"products":[]}', SEALED[1:]: b'{"products":[]}'}
+
+    async def get(part):
+        return bodies[part]
+
+    adapter = Cardmarket()
+    with pytest.raises(DriftError) as caught:
+        await adapter.fetch(await adapter.newest(get), get)
+    assert caught.value.field == field
