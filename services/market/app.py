@@ -51,6 +51,7 @@ from services.market.servicer.studies import BacktestServicer, FactorServicer
 from services.market.servicer.watchlists import WatchlistServicer
 from services.market.sources.adapter import Adapter
 from services.market.sources.cardmarket import Cardmarket
+from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.history import RowHistory
@@ -96,7 +97,11 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
 
 def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]:
     """The sources by name, and the way to their servers."""
-    known: list[Adapter] = [Tcgcsv(config.tcgcsv_url), Cardmarket(config.cardmarket_url)]
+    known: list[Adapter] = [
+        Tcgcsv(config.tcgcsv_url),
+        Cardmarket(config.cardmarket_url),
+        PokemonTcg(config.pokemontcg_url),
+    ]
     ways = {one.name: Polite(one.base, Manners(config.contact), rt.clock) for one in known}
     for way in ways.values():
         rt.on_drain(way.close)

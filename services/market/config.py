@@ -11,6 +11,7 @@ from libs.config import field
 from libs.runtime import ServiceConfig
 from services.market.domain.schedule import Scheduled, schedule
 from services.market.sources.cardmarket import DEFAULT_URL as CARDMARKET
+from services.market.sources.pokemontcg import DEFAULT_URL as POKEMONTCG
 from services.market.sources.tcgcsv import DEFAULT_URL
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
@@ -29,7 +30,7 @@ def currencies(text: str) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
-DEFAULT_SOURCES = "tcgplayer=USD,cardmarket=EUR,demo=USD"
+DEFAULT_SOURCES = "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,demo=USD"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class Config(ServiceConfig):
     tcgcsv_url: str = field("PQ_MARKET_TCGCSV_URL", DEFAULT_URL, help="where tcgcsv is served")
     cardmarket_url: str = field(
         "PQ_MARKET_CARDMARKET_URL", CARDMARKET, help="where Cardmarket's price guide is served"
+    )
+    pokemontcg_url: str = field(
+        "PQ_MARKET_POKEMONTCG_URL", POKEMONTCG, help="where the Pokémon TCG API is served"
     )
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"

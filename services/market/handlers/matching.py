@@ -46,6 +46,6 @@ def _row(rendered: Rendered, card: matches.CardKey, one: Foreign) -> Sequence[st
         one.market,
         one.low,
         one.mid,
-        "",
-        "",
+        one.high,
+        one.direct_low,
     )

@@ -52,6 +52,8 @@ class Foreign:
     market: str
     low: str
     mid: str
+    high: str = ""
+    direct_low: str = ""
 
 
 @dataclass(frozen=True, slots=True)

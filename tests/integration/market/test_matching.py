@@ -16,6 +16,7 @@ from services.market.handlers.fetching import Fetching
 from services.market.servicer.matching import MatchingServicer
 from services.market.sources.adapter import DriftError
 from services.market.sources.cardmarket import Cardmarket
+from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
 from services.market.store.fetches import FetchState
 from services.market.store.raw import open_raw
@@ -167,4 +168,69 @@ async def test_another_shape_is_told_by_part_and_field(body, field):
     adapter = Cardmarket()
     with pytest.raises(DriftError) as caught:
         await adapter.fetch(await adapter.newest(get), get)
+    assert caught.value.field == field
+
+
+def page(cards, total=None, **more):
+    return json.dumps({"data": cards, "totalCount": len(cards) if total is None else total} | more)
+
+
+HOLO = {
+    "id": "base1-4",
+    "name": "Charizard",
+    "number": "4",
+    "set": {"name": "Base"},
+    "tcgplayer": {
+        "url": "https://prices.example/base1-4",
+        "updatedAt": "2025/05/20",
+        "prices": {"holofoil": {"low": 300.5, "mid": 400, "market": 350.25, "directLow": None}},
+    },
+}
+
+
+async def fetched(pages, size=1):
+    """What the adapter makes of these pages; the first is also what tells the day."""
+    asked = []
+
+    async def get(part):
+        asked.append(part)
+        number = int(part.rpartition("page=")[2]) if "orderBy=id" in part else 1
+        return pages[number - 1].encode()
+
+    adapter = PokemonTcg(page=size)
+    return await adapter.fetch(await adapter.newest(get), get), asked
+
+
+async def test_the_card_api_is_read_page_by_page():
+    other = HOLO | {"id": "base1-5", "tcgplayer": None}
+    third = HOLO | {"id": "base1-6"}
+    pages = [page([HOLO], 3), page([other], 3), page([third], 3)]
+    rendered, asked = await fetched(pages)
+    assert rendered.day.isoformat() == "2025-05-20"
+    assert len(asked) == 4
+    first, second = rendered.foreign
+    assert (first.product, first.printing, first.market) == ("base1-4", "holofoil", "350.25")
+    assert (first.low, first.mid, first.high, first.direct_low) == ("300.5", "400", "", "")
+    assert first.display_name == "Charizard · Base · 4"
+    assert second.product == "base1-6"
+
+
+@pytest.mark.parametrize(
+    ("pages", "field"),
+    [
+        (["[]"], "data"),
+        ([page([HOLO], total="many")], "totalCount"),
+        ([page([HOLO | {"id": None}])], "id"),
+        ([page([HOLO | {"tcgplayer": {"updatedAt": "May"}}])], "tcgplayer.updatedAt"),
+        ([page([{"id": "a", "tcgplayer": None}])], "tcgplayer.updatedAt"),
+        ([page([HOLO], 2), page([], 2), page([], 2)], "data"),
+        (
+            [page([HOLO | {"tcgplayer": HOLO["tcgplayer"] | {"prices": {"a": {"low": "1"}}}}])],
+            "tcgplayer.prices.low",
+        ),
+    ],
+)
+async def test_a_card_api_of_another_shape_is_told(pages, field):
+    with pytest.raises(DriftError) as caught:
+        await fetched(pages)
     assert caught.value.field == field
