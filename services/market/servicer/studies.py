@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from libs.api.idempotency import RequestKey, once
@@ -160,6 +161,17 @@ class BacktestServicer(_Once, studies_pb2_grpc.BacktestServiceServicer):
         if found is None:
             raise not_found(request.name)
         return backtest_pb(found)
+
+    async def DeleteBacktest(self, request: pb.DeleteBacktestRequest, _context: Any) -> Empty:
+        """Deletes a backtest."""
+        account, id = _account(), resource_id("backtests", "bkt", request.name)
+
+        async def delete(tx: Tx) -> Empty:
+            if not await studies.delete(tx, account, id):
+                raise not_found(request.name)
+            return Empty()
+
+        return await self._once("DeleteBacktest", request, delete, Empty)
 
 
 def _account() -> UUID:

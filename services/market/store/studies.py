@@ -120,6 +120,14 @@ async def get(reader: Reader, kind: Kind, account: UUID | None, id: UUID) -> Stu
     return _study(row) if row else None
 
 
+async def delete(tx: Tx, account: UUID, id: UUID) -> bool:
+    """Takes an account's study away; False where it has no such one."""
+    found = await tx.fetchval(
+        "delete from studies where study = $1 and account = $2 returning 1", id, account
+    )
+    return found is not None
+
+
 async def page(
     reader: Reader,
     kind: Kind,

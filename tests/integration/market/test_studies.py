@@ -198,6 +198,10 @@ async def what_is_not_there(world, client, wanted):
     for _ in range(3):
         await client.mine.CreateBacktest(asked())
     assert (await refused(client.mine.CreateBacktest(asked()))).reason == "too_many_backtests"
+    delete = pb.DeleteBacktestRequest(name=told.name)
+    assert (await refused(client.theirs.DeleteBacktest(delete))).kind is Kind.NOT_FOUND
+    await client.mine.DeleteBacktest(delete)
+    assert (await refused(client.mine.DeleteBacktest(delete))).kind is Kind.NOT_FOUND
     async with world.db.transaction() as tx:
         assert await Watchlists(world.clock, world.ids).erase(tx, MINE) is Left.NOTHING
     assert not await world.db.fetchval("select count(*) from studies where account = $1", MINE)
