@@ -25,6 +25,7 @@ FIELDS = 100  # of a head; more are not kept
 HEAD_TIME = 10  # seconds for a request's head to arrive
 IDLE_TIME = 75  # seconds that a connection may be silent between two requests
 STUCK_TIME = 60  # seconds that a client may read nothing of what is sent to it
+LATECOMER_TIME = 0.25  # seconds for a client that comes while the server ends to ask
 LINGER_TIME = 5  # seconds that a refused client has to read why
 HIGH_WATER = 256 * 1024  # bytes of answers that wait to leave; then no further request is taken
 # Names are chosen by strangers: only so many, and only short ones, are remembered in lower case.
@@ -86,7 +87,7 @@ class Connection(asyncio.Protocol):
         self.client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._shared.joined(self)
         if self._shared.stopping:  # it came between the last look and the end of listening
-            transport.close()
+            asyncio.get_running_loop().call_later(LATECOMER_TIME, self.retire)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """The client is gone. What it asked for is done all the same, but an answer in parts ends:

@@ -7,6 +7,7 @@ fails where the port is taken, and tells its number where 0 was asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from email.utils import formatdate
@@ -17,6 +18,9 @@ from libs.rpc.server import AddressInUseError
 log = logging.getLogger(__name__)
 
 BACKLOG = 1_024
+# Seconds for which a silent connection is still served after the end has begun: what its client has
+# just sent is under way.
+LAME = 0.25
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -79,16 +83,23 @@ class HttpServer:
         self._stopped.set()
         if self._task is not None:
             await self._task
-        for connection in list(self._connections):
-            connection.retire()
         try:
             async with asyncio.timeout(grace):
-                if self._connections:
-                    await self._empty.wait()
+                await self._until_empty(LAME)
+                for connection in list(self._connections):
+                    connection.retire()
+                await self._until_empty()
         except TimeoutError:
             log.warning("requests were still in flight when the grace ended")
             for connection in list(self._connections):
                 connection.abort()
+
+    async def _until_empty(self, seconds: float | None = None) -> None:
+        """Waits until every client has gone, or for so long."""
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

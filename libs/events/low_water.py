@@ -24,15 +24,21 @@ class LowWater:
     mark only passes ids that were sent before the oldest open publisher's transaction began: what
     that one may still bring is higher. Were the mark further on, a key's later event could be sent
     before its earlier one is found.
+
+    Nor does it move at the look that shows this. A publisher may have ended between the last read
+    and that look: its rows are found by the next read, from the old mark, and then the mark moves.
     """
 
     def __init__(self) -> None:
         self.mark = 0
         self._highest = 0
+        self._next = 0
         self._seen: deque[tuple[datetime, int]] = deque()
 
     def sent(self, highest: int) -> None:
-        """Rows up to this id were sent, with gaps maybe."""
+        """All rows from the mark up to this id that can be seen were sent; 0: there were none."""
+        reached = min(self._next, highest) if highest else self._next
+        self.mark = max(self.mark, reached)
         self._highest = max(self._highest, highest)
 
     @property
@@ -43,12 +49,12 @@ class LowWater:
     def advance(self, now: datetime, oldest: datetime | None) -> None:
         """At `now`, the oldest open publisher began at `oldest`; None where there is none."""
         if oldest is None:
-            self.mark = self._highest
+            self._next = self._highest
             self._seen.clear()
             return
         self._seen.append((now, self._highest))
         while self._seen and self._seen[0][0] < oldest:
-            self.mark = self._seen.popleft()[1]
+            self._next = self._seen.popleft()[1]
 
 
 async def oldest_publisher(connection: Connection) -> tuple[datetime, datetime | None]:

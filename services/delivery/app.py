@@ -160,6 +160,7 @@ async def build(rt: Runtime, config: Config) -> None:
     events = EmailEvents(db, webhooks(config), rt.clock, rt.ids)
     rt.periodic("email-events", _PRUNE_PACE, events.prune)
     bounces = Bounces(db, rt.clock, rt.ids, events.receive_bounce)
+    rt.periodic("old-bounces", _PRUNE_PACE, bounces.sweep)
     listen_for_bounces(rt, config, db, bounces)
     rt.servicer(
         providers_pb2_grpc.add_ProviderServiceServicer_to_server,

@@ -9,15 +9,12 @@ from services.delivery.inbound.listener import Listener
 from services.delivery.inbound.received import Bounces
 from services.delivery.inbound.settings import InboundSettings
 
-_SWEEP_PACE = 3600.0
-
 
 def listen_for_bounces(
     rt: Runtime, settings: InboundSettings, db: Database, bounces: Bounces
 ) -> None:
     """Has a listener run where one is configured; each mail is kept, then passed on. Raises
     ConfigError for an address to listen at without addresses to take mail for."""
-    rt.periodic("old-bounces", _SWEEP_PACE, bounces.sweep)
     if settings.bounce_listen is None:
         return
     if not settings.bounce_recipients:

@@ -61,7 +61,7 @@ class Rt:
                 bounce_listen=Listen("lmtp", "127.0.0.1", 2400),
                 bounce_recipients=("bounces@our.test",),
             ),
-            ["bounces", "old-bounces"],
+            ["bounces"],
         ),
     ],
 )

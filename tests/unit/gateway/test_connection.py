@@ -353,8 +353,10 @@ async def test_the_end_waits_for_what_is_under_way(shared):
     shared.application.gate.set()
     await settle()
     assert transport.closed
-    _, transport = connect(shared)
-    assert transport.closed  # who comes now is not served
+    late, transport = connect(shared)
+    late.data_received(get("/now"))  # who came just then is still served, once
+    assert bodies(transport.sent) == [b"/now"]
+    assert transport.closed
     shared.stopping = False
     idle, transport = connect(shared)
     idle.retire()
