@@ -85,7 +85,9 @@ class MarketCards:
 
     def _remember(self, card: str, found: market_pb2.Card) -> None:
         until = self._clock.monotonic() + LIFETIME
-        self._known[card] = _Known(found.headline.currency_code, found.display_name, until)
+        # Before a catalogue names it, a card is called by its product's number: that is no name.
+        name = "" if found.display_name.isdigit() else found.display_name
+        self._known[card] = _Known(found.headline.currency_code, name, until)
         self._known.move_to_end(card)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
