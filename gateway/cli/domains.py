@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# A check may take eight seconds at the server.
-TIMEOUT = 15.0
 _MARKS = {
     "PASS": ("●", "green"),
     "WARN": ("▲", "yellow"),

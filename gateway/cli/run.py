@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.output import Output
+
+if TYPE_CHECKING:
+    from gateway.cli.client import Rest
 
 Command = Callable[[Output], Coroutine[Any, Any, Exit]]
 
@@ -28,6 +32,28 @@ def run(command: Command, *, json: bool) -> None:
             return Exit.INTERRUPTED
 
     run_plain(in_loop, json=json)
+
+
+def run_connected(
+    work: Callable[[Output, Rest], Awaitable[Exit]],
+    home: Path | None,
+    gateway: str | None,
+    token: str | None,
+    *,
+    json: bool,
+    timeout: float = 10.0,
+) -> None:
+    """As `run`, with the REST API of a product at hand; `timeout` is for one answer, in seconds."""
+
+    async def connected(output: Output) -> Exit:
+        from gateway.cli.client import Rest
+        from gateway.cli.product import find
+
+        product = find(home=home, gateway=gateway, token=token)
+        async with Rest(product.gateway, product.token(), timeout=timeout) as rest:
+            return await work(output, rest)
+
+    run(connected, json=json)
 
 
 def run_plain(command: Callable[[Output], Exit | None], *, json: bool) -> None:

@@ -95,7 +95,9 @@ class Connection(asyncio.Protocol):
         self._closed = True
         self._shared.left(self)
         self._waiting.clear()
-        self._nothing_more()
+        for request in (self._receiving, self._current):
+            if request is not None:
+                request.lost()
         self._wake()
         if self._task is not None and self._current is not None and self._current.answering:
             self._task.cancel()
@@ -121,7 +123,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more, and still reads where an answer is due."""
         self._finished = True
-        self._nothing_more()
+        if self._receiving is not None:  # whose body will never be whole
+            self._receiving.lost()
         return self._current is not None or bool(self._waiting)
 
     def pause_writing(self) -> None:
@@ -303,11 +306,6 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-
-    def _nothing_more(self) -> None:
-        for request in (self._receiving, self._current):
-            if request is not None:
-                request.lost()
 
     def _wake(self) -> None:
         if self._drained is not None and not self._drained.done():

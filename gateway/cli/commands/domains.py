@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +10,7 @@ import typer
 from gateway.cli.exits import Exit
 from gateway.cli.options import Gateway, Home, Json, Token
 from gateway.cli.output import Output
-from gateway.cli.product import find
-from gateway.cli.run import run
+from gateway.cli.run import run_connected
 
 if TYPE_CHECKING:
     from gateway.cli.client import Rest
@@ -22,6 +21,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+# A check may take eight seconds at the server.
+TIMEOUT = 15.0
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="example.com", show_default=False)]
 
@@ -56,7 +58,14 @@ def check(
     """Check a domain now. Exits with 6 where something fails."""
     from gateway.cli import domains
 
-    _run(lambda output, rest: domains.check(output, rest, name), home, gateway, token, json=json)
+    run_connected(
+        lambda output, rest: domains.check(output, rest, name),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+        timeout=TIMEOUT,
+    )
 
 
 @app.command()
@@ -66,7 +75,14 @@ def show(
     """Show what the last check found."""
     from gateway.cli import domains
 
-    _run(lambda output, rest: domains.show(output, rest, name), home, gateway, token, json=json)
+    run_connected(
+        lambda output, rest: domains.show(output, rest, name),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+        timeout=TIMEOUT,
+    )
 
 
 @app.command("list")
@@ -76,7 +92,7 @@ def list_(
     """List all sending domains with their faults."""
     from gateway.cli import domains
 
-    _run(domains.list_domains, home, gateway, token, json=json)
+    run_connected(domains.list_domains, home, gateway, token, json=json, timeout=TIMEOUT)
 
 
 @app.command()
@@ -105,7 +121,7 @@ def add(
             reports=reports,
         )
 
-    _run(work, home, gateway, token, json=json)
+    run_connected(work, home, gateway, token, json=json, timeout=TIMEOUT)
 
 
 @app.command()
@@ -134,7 +150,7 @@ def update(
             reports=reports,
         )
 
-    _run(work, home, gateway, token, json=json)
+    run_connected(work, home, gateway, token, json=json, timeout=TIMEOUT)
 
 
 @app.command()
@@ -144,23 +160,11 @@ def remove(
     """Check a domain no more."""
     from gateway.cli import domains
 
-    _run(lambda output, rest: domains.remove(output, rest, name), home, gateway, token, json=json)
-
-
-def _run(
-    work: Callable[[Output, Rest], Awaitable[Exit]],
-    home: Home,
-    gateway: Gateway,
-    token: Token,
-    *,
-    json: bool,
-) -> None:
-    async def connected(output: Output) -> Exit:
-        from gateway.cli.client import Rest
-        from gateway.cli.domains import TIMEOUT
-
-        product = find(home=home, gateway=gateway, token=token)
-        async with Rest(product.gateway, product.token(), timeout=TIMEOUT) as rest:
-            return await work(output, rest)
-
-    run(connected, json=json)
+    run_connected(
+        lambda output, rest: domains.remove(output, rest, name),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+        timeout=TIMEOUT,
+    )

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gateway.cli.options import Gateway, Home, Json, Token
-from gateway.cli.product import find
-from gateway.cli.run import run
-
-if TYPE_CHECKING:
-    from gateway.cli.client import Rest
-    from gateway.cli.exits import Exit
-    from gateway.cli.output import Output
+from gateway.cli.run import run_connected
 
 app = typer.Typer(
     help="Reports as HTML pages, each one file with its plots.",
@@ -50,7 +43,14 @@ def quality(
     flagged prices, indices, movers."""
     from gateway.cli.report.quality import quality as write
 
-    _run(lambda output, rest: write(output, rest, source, out, prices), home, gateway, token, json)
+    run_connected(
+        lambda output, rest: write(output, rest, source, out, prices),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+        timeout=TIMEOUT,
+    )
 
 
 @app.command()
@@ -66,21 +66,11 @@ def backtest(
     its account."""
     from gateway.cli.report.backtest import backtest as write
 
-    _run(lambda output, rest: write(output, rest, name, out), home, gateway, token, json)
-
-
-def _run(
-    work: Callable[[Output, Rest], Awaitable[Exit]],
-    home: Home,
-    gateway: Gateway,
-    token: Token,
-    json: bool,
-) -> None:
-    async def connected(output: Output) -> Exit:
-        from gateway.cli.client import Rest
-
-        product = find(home=home, gateway=gateway, token=token)
-        async with Rest(product.gateway, product.token(), timeout=TIMEOUT) as rest:
-            return await work(output, rest)
-
-    run(connected, json=json)
+    run_connected(
+        lambda output, rest: write(output, rest, name, out),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+        timeout=TIMEOUT,
+    )

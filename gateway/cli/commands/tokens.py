@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +11,7 @@ import typer
 from gateway.cli.exits import Exit
 from gateway.cli.options import Gateway, Home, Json, Token
 from gateway.cli.output import Output
-from gateway.cli.product import find
-from gateway.cli.run import run
+from gateway.cli.run import run_connected
 
 if TYPE_CHECKING:
     from gateway.cli.client import Rest
@@ -74,7 +73,7 @@ def create(
             expires=expires,
         )
 
-    _run(work, home, gateway, token, json=json)
+    run_connected(work, home, gateway, token, json=json)
 
 
 @app.command("list")
@@ -84,7 +83,7 @@ def list_(
     """List tokens, newest first; never their secrets."""
     from gateway.cli import tokens
 
-    _run(tokens.list_tokens, home, gateway, token, json=json)
+    run_connected(tokens.list_tokens, home, gateway, token, json=json)
 
 
 @app.command()
@@ -94,7 +93,13 @@ def revoke(
     """End a token. Access tokens made from it end within five minutes."""
     from gateway.cli import tokens
 
-    _run(lambda output, rest: tokens.revoke(output, rest, name), home, gateway, token, json=json)
+    run_connected(
+        lambda output, rest: tokens.revoke(output, rest, name),
+        home=home,
+        gateway=gateway,
+        token=token,
+        json=json,
+    )
 
 
 @app.command()
@@ -116,7 +121,7 @@ def rotate(
     """Make a token's successor, equal in what it may do."""
     from gateway.cli import tokens
 
-    _run(
+    run_connected(
         lambda output, rest: tokens.rotate(output, rest, name, overlap),
         home,
         gateway,
@@ -132,22 +137,4 @@ def exchange(
     """Print a short-lived access token for the gRPC services."""
     from gateway.cli import tokens
 
-    _run(tokens.exchange, home, gateway, token, json=json)
-
-
-def _run(
-    work: Callable[[Output, Rest], Awaitable[Exit]],
-    home: Home,
-    gateway: Gateway,
-    token: Token,
-    *,
-    json: bool,
-) -> None:
-    async def connected(output: Output) -> Exit:
-        from gateway.cli.client import Rest
-
-        product = find(home=home, gateway=gateway, token=token)
-        async with Rest(product.gateway, product.token()) as rest:
-            return await work(output, rest)
-
-    run(connected, json=json)
+    run_connected(tokens.exchange, home, gateway, token, json=json)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.db import Database, Reader, Tx
-from services.delivery.domain.model import ALERT_TRIGGERED, Leased, Message, Target
+from services.delivery.domain.model import Leased, Message, Target
 from services.delivery.sending.settled import publish
 from services.delivery.sending.worker import Worker
 from services.delivery.store import (
@@ -18,6 +18,7 @@ from services.delivery.store import (
     leases,
     messages,
 )
+from services.delivery.store.leases import Lease, NewDelivery
 from services.delivery.store.vault import Vault
 
 _Pair = tuple[Message, Target]
@@ -33,25 +34,29 @@ class Intake:
     async def make(self, db: Database, made: Sequence[Message]) -> set[UUID]:
         """As `take_in`, in a transaction of its own: where all of it is sent from here, that is a
         single statement."""
-        pairs = await self._pairs(db, made)
-        done = await self._at_once(db, made, pairs)
+        planned, lease = self._worker.plan(await self._pairs(db, made))
+        done = await _at_once(db, made, planned, lease)
         if done is not None:
             new, leased = done
             self._worker.accept(leased, more_waits=False)
             return new
         async with db.transaction() as tx:
-            return await self._one_by_one(tx, made, pairs)
+            return await self._one_by_one(tx, made, planned, lease)
 
     async def take_in(self, tx: Tx, made: Sequence[Message]) -> set[UUID]:
         """Stores messages and makes their deliveries; answers the ids that are new. What is leased
         to this process is sent as soon as it is committed."""
-        pairs = await self._pairs(tx, made)
-        done = await self._at_once(tx, made, pairs)
+        planned, lease = self._worker.plan(await self._pairs(tx, made))
+        done = await _at_once(tx, made, planned, lease)
         if done is None:
-            return await self._one_by_one(tx, made, pairs)
+            return await self._one_by_one(tx, made, planned, lease)
         new, leased = done
         tx.after_commit(lambda: self._worker.accept(leased, more_waits=False))
         return new
+
+    async def send(self, tx: Tx, made: Iterable[_Pair]) -> None:
+        """Makes these deliveries."""
+        await self._send(tx, *self._worker.plan(made))
 
     async def _pairs(self, reader: Reader, made: Sequence[Message]) -> list[_Pair]:
         """Each message with each of those who subscribed to it."""
@@ -66,34 +71,18 @@ class Intake:
             if target.wants(message)
         ]
 
-    async def _at_once(
-        self, writer: Tx | Database, made: Sequence[Message], pairs: Sequence[_Pair]
-    ) -> tuple[set[UUID], list[Leased]] | None:
-        """Which messages are new and what of them is leased; None where it is not so simple."""
-        planned, lease = self._worker.plan(pairs)
-        if lease is None or not arrivals.fits(made, planned):
-            return None
-        return await arrivals.insert(writer, made, planned, lease)
-
     async def _one_by_one(
-        self, tx: Tx, made: Sequence[Message], pairs: Sequence[_Pair]
+        self, tx: Tx, made: Sequence[Message], planned: Sequence[NewDelivery], lease: Lease | None
     ) -> set[UUID]:
         new = await messages.insert(tx, made)
-        fresh = [pair for pair in pairs if pair[0].id in new]
-        if any(target.digest for _, target in fresh):
-            fresh = await self._put_by(tx, fresh)
-        await self.send(tx, fresh)
+        fresh = [one for one in planned if one.message.id in new]
+        if later := [one for one in fresh if one.waits_for_digest]:
+            await digests.add(tx, [(one.target.endpoint, one.message.id) for one in later])
+            fresh = [one for one in fresh if not one.waits_for_digest]
+        await self._send(tx, fresh, lease)
         return new
 
-    async def _put_by(self, tx: Tx, made: Sequence[_Pair]) -> list[_Pair]:
-        """Keeps alerts for the next digests of those who want them so; answers the others."""
-        later = [(m, t) for m, t in made if t.digest and m.event_type == ALERT_TRIGGERED]
-        await digests.add(tx, [(target.endpoint, message.id) for message, target in later])
-        return [(m, t) for m, t in made if not (t.digest and m.event_type == ALERT_TRIGGERED)]
-
-    async def send(self, tx: Tx, made: Iterable[_Pair]) -> None:
-        """Makes these deliveries."""
-        planned, lease = self._worker.plan(made)
+    async def _send(self, tx: Tx, planned: Sequence[NewDelivery], lease: Lease | None) -> None:
         if not planned:
             return
         leased = await leases.insert(tx, planned, lease)
@@ -103,7 +92,19 @@ class Intake:
         tx.after_commit(lambda: self._worker.accept(leased, more_waits=more))
 
 
-def _newest(planned: Sequence[leases.NewDelivery]) -> dict[tuple[UUID, str], UUID]:
+async def _at_once(
+    writer: Tx | Database,
+    made: Sequence[Message],
+    planned: Sequence[NewDelivery],
+    lease: Lease | None,
+) -> tuple[set[UUID], list[Leased]] | None:
+    """Which messages are new and what of them is leased; None where it is not so simple."""
+    if lease is None or not arrivals.fits(made, planned):
+        return None
+    return await arrivals.insert(writer, made, planned, lease)
+
+
+def _newest(planned: Sequence[NewDelivery]) -> dict[tuple[UUID, str], UUID]:
     """By endpoint and coalesce key the message that replaces what waits."""
     return {
         (one.target.endpoint, one.message.coalesce_key): one.message.id

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from libs.api import filters
 from libs.api.idempotency import RequestKey, once
+from libs.api.masks import masked
 from libs.api.paging import PageTokens
 from libs.api.wire import resource_id, resource_name, stamp
 from libs.auth import caller
@@ -33,7 +34,6 @@ from services.delivery.domain.email_links import LinkKind
 from services.delivery.domain.model import check_description
 from services.delivery.handlers.emails import EmailAddresses, check, check_types
 from services.delivery.servicer.account import account
-from services.delivery.servicer.masks import masked
 from services.delivery.store.emails import STATE
 
 M = TypeVar("M", bound=Message)

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from libs.api import filters
 from libs.api.idempotency import Answer, RequestKey, answered, once
+from libs.api.masks import masked
 from libs.api.paging import PageTokens
 from libs.api.wire import resource_id
 from libs.auth import caller
@@ -30,7 +31,6 @@ from services.delivery.handlers.endpoints import Endpoints
 from services.delivery.servicer.account import account
 from services.delivery.servicer.endpoint_keys import signing_pb
 from services.delivery.servicer.endpoint_settings import FIELDS, changed, read_settings
-from services.delivery.servicer.masks import masked
 from services.delivery.servicer.show import endpoint_pb, secret_pb
 
 M = TypeVar("M", bound=Message)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Any
 
 from libs.api.paging import PageTokens
 from libs.db import Database
-from libs.errors import invalid, not_found
+from libs.errors import not_found
 from pq.market.v1 import indices_pb2 as pb
 from pq.market.v1 import indices_pb2_grpc
+from services.market.servicer import names
 from services.market.store import indices
 from services.market.store.indices import Level, Shown
-
-_NAME = re.compile(r"indices/([a-z0-9-]{1,40}):([a-z0-9-]{1,100})", re.ASCII)
 
 
 class IndexServicer(indices_pb2_grpc.IndexServiceServicer):
@@ -64,11 +62,7 @@ class IndexServicer(indices_pb2_grpc.IndexServiceServicer):
         return pb.ListIndexLevelsResponse(levels=map(_level, shown), next_page_token=token)
 
     async def _found(self, name: str, field: str) -> Shown:
-        match = _NAME.fullmatch(name)
-        if match is None:
-            told = "expected indices/ and an index's id, such as indices/tcgplayer:all-equal"
-            raise invalid(field, f"{told}; got {name[:80]!r}", "wrong_name")
-        found = await indices.get(self._db, match[1], match[2])
+        found = await indices.get(self._db, *names.index_id(name, field))
         if found is None:
             raise not_found(name)
         return found

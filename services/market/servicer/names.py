@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from libs.errors import AppError, invalid
 from services.market.domain import cards
 from services.market.domain.faults import FieldError
 from services.market.domain.prices import read_day
+
+_INDEX = re.compile(r"indices/([a-z0-9-]{1,40}):([a-z0-9-]{1,100})", re.ASCII)
 
 
 def card_id(name: str, field: str) -> str:
@@ -29,6 +32,15 @@ def part_of_card(name: str, part: str) -> str:
     if last != part:
         raise invalid("name", f"expected cards/…/{part}; got {name[:80]!r}", "wrong_name")
     return card_id(card, "name")
+
+
+def index_id(name: str, field: str) -> tuple[str, str]:
+    """Source and id in "indices/…". Raises AppError (INVALID) that names `field`."""
+    match = _INDEX.fullmatch(name)
+    if match is None:
+        told = "expected indices/ and an index's id, such as indices/tcgplayer:all-equal"
+        raise invalid(field, f"{told}; got {name[:80]!r}", "wrong_name")
+    return match[1], match[2]
 
 
 def optional_day(text: str, field: str = "day") -> date | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,6 @@ from services.market.store import baskets, indices
 
 MAX_HOLDINGS = 200
 MAX_COPIES = 1_000_000
-_INDEX = re.compile(r"indices/([a-z0-9-]{1,40}):([a-z0-9-]{1,100})", re.ASCII)
 
 
 class RiskServicer(studies_pb2_grpc.RiskServiceServicer):
@@ -54,14 +52,12 @@ class RiskServicer(studies_pb2_grpc.RiskServiceServicer):
     async def _index(self, name: str, source: str) -> str:
         if not name:
             return INDEX
-        match = _INDEX.fullmatch(name)
-        if match is None:
-            raise invalid("index", "expected indices/ and an index's id", "wrong_name")
-        if match[1] != source:
+        of, id = names.index_id(name, "index")
+        if of != source:
             raise invalid("index", f"expected one of {source}'s, whose prices are used")
-        if await indices.get(self._db, match[1], match[2]) is None:
+        if await indices.get(self._db, of, id) is None:
             raise not_found(name)
-        return match[2]
+        return id
 
 
 def _holdings(request: pb.ComputeBasketRiskRequest) -> tuple[list[str], list[float]]:

@@ -24,6 +24,7 @@ from services.market.domain import studies as domain
 from services.market.domain.studies import MAX_NAME, MAX_UNFINISHED, Asked, State, Study
 from services.market.handlers.studies import report_of
 from services.market.servicer import names
+from services.market.servicer.account import account as calling_account
 from services.market.servicer.show_studies import asked_json, backtest_pb, factor_report_pb
 from services.market.store import studies
 
@@ -111,7 +112,7 @@ class BacktestServicer(_Once, studies_pb2_grpc.BacktestServiceServicer):
 
     async def CreateBacktest(self, request: pb.CreateBacktestRequest, _context: Any) -> pb.Backtest:
         """Has rules played through the past."""
-        account, asked = _account(), request.backtest
+        account, asked = calling_account(), request.backtest
         checked = _checked(asked)
         number = await self._source(asked.rules.source, "backtest.rules.source")
 
@@ -139,7 +140,7 @@ class BacktestServicer(_Once, studies_pb2_grpc.BacktestServiceServicer):
         self, request: pb.ListBacktestsRequest, _context: Any
     ) -> pb.ListBacktestsResponse:
         """A page of backtests."""
-        account = _account()
+        account = calling_account()
         page = self._tokens.page(
             method="ListBacktests",
             page_size=request.page_size,
@@ -157,14 +158,14 @@ class BacktestServicer(_Once, studies_pb2_grpc.BacktestServiceServicer):
     async def GetBacktest(self, request: pb.GetBacktestRequest, _context: Any) -> pb.Backtest:
         """A backtest with its days."""
         id = resource_id("backtests", "bkt", request.name)
-        found = await studies.get(self._db, domain.Kind.BACKTEST, _account(), id)
+        found = await studies.get(self._db, domain.Kind.BACKTEST, calling_account(), id)
         if found is None:
             raise not_found(request.name)
         return backtest_pb(found)
 
     async def DeleteBacktest(self, request: pb.DeleteBacktestRequest, _context: Any) -> Empty:
         """Deletes a backtest."""
-        account, id = _account(), resource_id("backtests", "bkt", request.name)
+        account, id = calling_account(), resource_id("backtests", "bkt", request.name)
 
         async def delete(tx: Tx) -> Empty:
             if not await studies.delete(tx, account, id):
@@ -172,13 +173,6 @@ class BacktestServicer(_Once, studies_pb2_grpc.BacktestServiceServicer):
             return Empty()
 
         return await self._once("DeleteBacktest", request, delete, Empty)
-
-
-def _account() -> UUID:
-    who = caller().account
-    if who is None:  # the rule lets nobody else in
-        raise AppError(Kind.FORBIDDEN, "account_required", "only an account has backtests")
-    return who
 
 
 def _checked(asked: pb.Backtest) -> Asked:

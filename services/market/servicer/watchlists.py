@@ -10,18 +10,19 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from libs.api.idempotency import RequestKey, once
+from libs.api.masks import masked
 from libs.api.paging import PageTokens
 from libs.api.wire import resource_id, resource_name, stamp
-from libs.auth import caller
 from libs.clock import Clock
 from libs.db import Database, Tx
-from libs.errors import AppError, Kind, invalid, not_found
+from libs.errors import invalid, not_found
 from pq.market.v1 import watchlists_pb2 as pb
 from pq.market.v1 import watchlists_pb2_grpc
 from services.market import messages
 from services.market.domain.quotes import Card
 from services.market.handlers.watchlists import MAX_ITEMS, PREFIX, Change, Watchlists, scope
 from services.market.servicer import names
+from services.market.servicer.account import account as calling_account
 from services.market.store import listing, watchlists
 from services.market.store.watchlists import Watchlist
 
@@ -44,7 +45,7 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
         self, request: pb.CreateWatchlistRequest, _context: Any
     ) -> pb.Watchlist:
         """Creates a watchlist."""
-        account, asked = _account(), _change(request.watchlist, _FIELDS)
+        account, asked = calling_account(), _change(request.watchlist, _FIELDS)
 
         async def create(tx: Tx) -> pb.Watchlist:
             made = await self._handler.create(tx, account, asked)
@@ -54,7 +55,7 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
 
     async def GetWatchlist(self, request: pb.GetWatchlistRequest, _context: Any) -> pb.Watchlist:
         """Gets a watchlist."""
-        found = await watchlists.get(self._db, _account(), _id(request.name))
+        found = await watchlists.get(self._db, calling_account(), _id(request.name))
         if found is None:
             raise not_found(request.name)
         return await self._shown(self._db, found)
@@ -63,7 +64,7 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
         self, request: pb.ListWatchlistsRequest, _context: Any
     ) -> pb.ListWatchlistsResponse:
         """A page of watchlists."""
-        account = _account()
+        account = calling_account()
         page = self._tokens.page(
             method="ListWatchlists",
             page_size=request.page_size,
@@ -83,8 +84,11 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
         self, request: pb.UpdateWatchlistRequest, _context: Any
     ) -> pb.Watchlist:
         """Changes a watchlist."""
-        account, asked = _account(), request.watchlist
-        id, change = _id(asked.name, "watchlist.name"), _change(asked, _mask(request))
+        account, asked = calling_account(), request.watchlist
+        id, change = (
+            _id(asked.name, "watchlist.name"),
+            _change(asked, masked(request.update_mask.paths, request.watchlist, _FIELDS)),
+        )
 
         async def update(tx: Tx) -> pb.Watchlist:
             made = await self._handler.update(tx, account, id, asked.etag, change)
@@ -94,7 +98,7 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
 
     async def DeleteWatchlist(self, request: pb.DeleteWatchlistRequest, _context: Any) -> Empty:
         """Deletes a watchlist."""
-        account, id = _account(), _id(request.name)
+        account, id = calling_account(), _id(request.name)
 
         async def delete(tx: Tx) -> Empty:
             await self._handler.delete(tx, account, id, request.etag)
@@ -105,7 +109,7 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
     async def _once(
         self, method: str, request: Any, act: Callable[[Tx], Awaitable[M]], answer: type[M]
     ) -> M:
-        key = RequestKey(scope(_account()), method, request.request_id)
+        key = RequestKey(scope(calling_account()), method, request.request_id)
         async with self._db.transaction() as tx:
             found = await once(tx, key, request, lambda: act(tx), answer, now=self._clock.now())
         return found.response
@@ -118,29 +122,8 @@ class WatchlistServicer(watchlists_pb2_grpc.WatchlistServiceServicer):
         return _watchlist(found, await self._cards(reader, [found]))
 
 
-def _account() -> UUID:
-    account = caller().account
-    if account is None:  # the RPCs' rules let accounts in and nobody else
-        raise AppError(Kind.FORBIDDEN, "account_required", "only an account has watchlists")
-    return account
-
-
 def _id(name: str, field: str = "name") -> UUID:
     return resource_id("watchlists", PREFIX, name, field=field)
-
-
-def _mask(request: pb.UpdateWatchlistRequest) -> Sequence[str]:
-    paths = list(request.update_mask.paths)
-    if not paths:
-        paths = [field.name for field, _ in request.watchlist.ListFields()]
-        return [path for path in paths if path in _FIELDS]
-    if paths == ["*"]:
-        return _FIELDS
-    for path in paths:
-        if path not in _FIELDS:
-            told = f"expected {' or '.join(_FIELDS)}; got {path[:60]!r}"
-            raise invalid("update_mask", told, "unknown_field")
-    return paths
 
 
 def _change(asked: pb.Watchlist, fields: Sequence[str]) -> Change:

@@ -7,12 +7,12 @@ was not sold. Which card a product is, the file does not say: see `handlers/matc
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from services.market.sources import shapes
 from services.market.sources.adapter import DriftError, Foreign, Get, Notice, Rendered
 
 DEFAULT_URL = "https://downloads.s3.cardmarket.com"
@@ -46,7 +46,7 @@ class Cardmarket:
     async def newest(self, get: Get) -> date:
         """See `Adapter.newest`. The guide says when it was made; it is small enough to be asked."""
         part = _GUIDE.format(self._game)
-        made = _object(part, await get(part)).get("createdAt")
+        made = shapes.parsed(part, await get(part)).get("createdAt")
         try:
             return datetime.strptime(str(made), "%Y-%m-%dT%H:%M:%S%z").date()
         except ValueError:
@@ -57,10 +57,10 @@ class Cardmarket:
         names: dict[int, str] = {}
         for kind in _PRODUCTS:
             part = _LIST.format(kind, self._game)
-            for one in _rows(part, _object(part, await get(part)), "products"):
-                names[_whole(part, one, "idProduct")] = str(one.get("name") or "")
+            for one in shapes.rows(part, shapes.parsed(part, await get(part)), "products"):
+                names[shapes.whole(part, one, "idProduct")] = str(one.get("name") or "")
         part = _GUIDE.format(self._game)
-        guide = _rows(part, _object(part, await get(part)), "priceGuides")
+        guide = shapes.rows(part, shapes.parsed(part, await get(part)), "priceGuides")
         found = [quote for one in guide for quote in _quotes(part, one, names)]
         if not found:
             raise DriftError(part, "priceGuides", "a price at least")
@@ -68,7 +68,7 @@ class Cardmarket:
 
 
 def _quotes(part: str, one: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[Foreign]:
-    product = _whole(part, one, "idProduct")
+    product = shapes.whole(part, one, "idProduct")
     for printing, suffix in _PRINTINGS.items():
         prices = {ours: _price(part, one, f"{theirs}{suffix}") for ours, theirs in _FIELDS.items()}
         if any(prices.values()):
@@ -81,36 +81,10 @@ def _quotes(part: str, one: Mapping[str, Any], names: Mapping[int, str]) -> Iter
             )
 
 
-def _object(part: str, data: bytes) -> Mapping[str, Any]:
-    try:
-        answer = json.loads(data, parse_float=Decimal)
-    except ValueError:
-        raise DriftError(part, "body", "JSON") from None
-    if not isinstance(answer, dict):
-        raise DriftError(part, "body", "an object")
-    return answer
-
-
-def _rows(part: str, answer: Mapping[str, Any], field: str) -> Sequence[Mapping[str, Any]]:
-    rows = answer.get(field)
-    if not isinstance(rows, list) or not all(isinstance(one, dict) for one in rows):
-        raise DriftError(part, field, "a list of objects")
-    return rows
-
-
-def _whole(part: str, one: Mapping[str, Any], field: str) -> int:
-    value = one.get(field)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DriftError(part, field, "a whole number")
-    return value
-
-
 def _price(part: str, one: Mapping[str, Any], field: str) -> str:
-    """To the cent: averages have more places. 0 and null are no price."""
-    value = one.get(field)
+    """To the cent: averages have more places."""
+    value = shapes.price(part, one, field)
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0:
-        raise DriftError(part, field, "a number from 0 on, or null")
-    cents = Decimal(value).quantize(_CENT, ROUND_HALF_UP)
+    cents = value.quantize(_CENT, ROUND_HALF_UP)
     return f"{cents:f}" if cents else ""

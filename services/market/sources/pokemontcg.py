@@ -7,12 +7,11 @@ key is needed for a day's pages.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
+from services.market.sources import shapes
 from services.market.sources.adapter import DriftError, Foreign, Get, Notice, Rendered
 
 DEFAULT_URL = "https://api.pokemontcg.io"
@@ -76,17 +75,8 @@ class PokemonTcg:
 
 def _cards(part: str, data: bytes) -> tuple[Sequence[Mapping[str, Any]], int]:
     """The cards of a page, and how many there are in all."""
-    try:
-        answer = json.loads(data, parse_float=Decimal)
-    except ValueError:
-        raise DriftError(part, "body", "JSON") from None
-    cards = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(cards, list) or not all(isinstance(one, dict) for one in cards):
-        raise DriftError(part, "data", "a list of objects")
-    total = answer.get("totalCount")
-    if not isinstance(total, int) or isinstance(total, bool):
-        raise DriftError(part, "totalCount", "a whole number")
-    return cards, total
+    answer = shapes.parsed(part, data)
+    return shapes.rows(part, answer, "data"), shapes.whole(part, answer, "totalCount")
 
 
 def _updated(part: str, card: Mapping[str, Any]) -> date | None:
@@ -100,9 +90,7 @@ def _updated(part: str, card: Mapping[str, Any]) -> date | None:
 
 
 def _quotes(part: str, card: Mapping[str, Any]) -> Iterator[Foreign]:
-    id = card.get("id")
-    if not isinstance(id, str) or not id:
-        raise DriftError(part, "id", "a text")
+    id = shapes.text(part, card, "id")
     priced = card.get("tcgplayer") or {}
     prices = priced.get("prices") or {}
     if not isinstance(prices, dict):
@@ -123,9 +111,5 @@ def _quotes(part: str, card: Mapping[str, Any]) -> Iterator[Foreign]:
 
 
 def _price(part: str, quoted: Mapping[str, Any], field: str) -> str:
-    value = quoted.get(field)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0:
-        raise DriftError(part, f"tcgplayer.prices.{field}", "a number from 0 on, or null")
-    return f"{Decimal(value):f}" if value else ""
+    value = shapes.price(part, quoted, field, within="tcgplayer.prices.")
+    return f"{value:f}" if value is not None else ""

@@ -7,13 +7,12 @@ the day: a shape that changed is no reason to take half of it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from services.market.domain import catalog, prices
+from services.market.sources import shapes
 from services.market.sources.adapter import DriftError, Get, Notice, Rendered, table
 
 DEFAULT_URL = "https://tcgcsv.com"
@@ -55,7 +54,7 @@ class Tcgcsv:
         for category, number in self._categories.items():
             groups = f"tcgplayer/{number}/groups"
             for group in _results(groups, await get(groups)):
-                id = _whole(groups, group, "groupId")
+                id = shapes.whole(groups, group, "groupId")
                 part = f"tcgplayer/{number}/{id}"
                 products = _results(f"{part}/products", await get(f"{part}/products"))
                 known += _products(f"{part}/products", category, group, products)
@@ -73,8 +72,8 @@ def _quotes(
         quoted = [_price(part, one, field) for field in _PRICES]
         if not any(quoted):
             continue
-        product = str(_whole(part, one, "productId"))
-        printing = _text(part, one, "subTypeName")
+        product = str(shapes.whole(part, one, "productId"))
+        printing = shapes.text(part, one, "subTypeName")
         yield (day.isoformat(), category, str(group), product, printing, *quoted)
 
 
@@ -89,11 +88,11 @@ def _products(
         sealed = not any(extended.get(name) for name in _SEALED_WITHOUT)
         yield (
             category,
-            str(_whole(part, group, "groupId")),
-            _text(part, group, "name"),
+            str(shapes.whole(part, group, "groupId")),
+            shapes.text(part, group, "name"),
             published,
-            str(_whole(part, one, "productId")),
-            _text(part, one, "name"),
+            str(shapes.whole(part, one, "productId")),
+            shapes.text(part, one, "name"),
             extended.get("Number", ""),
             extended.get("Rarity", ""),
             "1" if sealed else "0",
@@ -102,40 +101,17 @@ def _products(
 
 
 def _results(part: str, data: bytes) -> Sequence[Any]:
-    try:
-        answer = json.loads(data, parse_float=Decimal)
-    except ValueError:
-        raise DriftError(part, "body", "JSON") from None
-    if not isinstance(answer, dict) or answer.get("success") is not True:
+    answer = shapes.parsed(part, data)
+    if answer.get("success") is not True:
         raise DriftError(part, "success", "true")
-    results = answer.get("results")
-    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
-        raise DriftError(part, "results", "a list of objects")
+    results = shapes.rows(part, answer, "results")
     total = answer.get("totalItems")
     if isinstance(total, int) and total != len(results):
         raise DriftError(part, "results", f"{total} of them, as totalItems says")
     return results
 
 
-def _whole(part: str, one: Mapping[str, Any], field: str) -> int:
-    value = one.get(field)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DriftError(part, field, "a whole number")
-    return value
-
-
-def _text(part: str, one: Mapping[str, Any], field: str) -> str:
-    value = one.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise DriftError(part, field, "a text")
-    return value.strip()
-
-
 def _price(part: str, one: Mapping[str, Any], field: str) -> str:
-    value = one.get(field)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise DriftError(part, field, "a number or null")
-    # More places than two are left for the file's own check to set aside.
-    return f"{value:f}" if value else ""
+    """More places than two are left for the file's own check to set aside."""
+    value = shapes.price(part, one, field)
+    return f"{value:f}" if value is not None else ""

@@ -125,6 +125,22 @@ async def test_from_a_product_that_waits_to_a_cards_quote(world, scene):
     )
 
 
+async def test_a_price_below_nothing_is_set_aside_like_any_row_at_fault(world, scene):
+    server, fetching, stub, _ = scene
+    await world.day("2025-05-19", {1: "20.00", 2: "30.00"})
+    odd = {"idProduct": 14, "trend": -1, "low": 2}
+    server.bodies[GUIDE] = guide(prices=[*PRICES, odd])
+    await fetching("cardmarket")
+    for product, to in (("11:Plain", card(1)), ("14:Plain", card(2))):
+        await stub.MatchSourceProduct(match(product, to))
+    asked = await fetching("cardmarket")
+    assert asked.fetch.state is FetchState.SUCCEEDED
+    rows = await world.db.fetch(
+        "select c.id from quotes q join cards c using (card) where q.day = '2025-05-20'"
+    )
+    assert [row["id"] for row in rows] == [card(1)]
+
+
 async def test_what_is_wrong_is_named(world, scene):
     _, fetching, stub, viewer = scene
     await world.day("2025-05-19", {1: "20.00"})
@@ -155,7 +171,6 @@ async def test_what_is_wrong_is_named(world, scene):
         (guide(prices="none"), "priceGuides"),
         (guide(prices=[{"idProduct": "11", "trend": 1}]), "idProduct"),
         (guide(prices=[{"idProduct": 11, "trend": "1"}]), "trend"),
-        (guide(prices=[{"idProduct": 11, "trend": -1}]), "trend"),
         (guide(prices=[]), "priceGuides"),
     ],
 )
@@ -218,7 +233,8 @@ async def test_the_card_api_is_read_page_by_page():
 @pytest.mark.parametrize(
     ("pages", "field"),
     [
-        (["[]"], "data"),
+        (["[]"], "body"),
+        (['{"totalCount": 0}'], "data"),
         ([page([HOLO], total="many")], "totalCount"),
         ([page([HOLO | {"id": None}])], "id"),
         ([page([HOLO | {"tcgplayer": {"updatedAt": "May"}}])], "tcgplayer.updatedAt"),

@@ -344,6 +344,18 @@ async def test_half_a_connection_is_enough_for_the_answer(shared):
     assert transport.closed
 
 
+async def test_half_a_connection_is_enough_for_an_answer_in_parts(shared):
+    connection, transport = connect(shared)
+    connection.data_received(get("/parts"))
+    await settle()
+    assert connection.eof_received()
+    shared.application.gate.set()
+    await settle()
+    assert transport.sent.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+    assert transport.closed
+    assert not transport.cut
+
+
 async def test_the_end_waits_for_what_is_under_way(shared):
     connection, transport = connect(shared)
     connection.data_received(get("/later"))

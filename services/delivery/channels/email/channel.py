@@ -148,11 +148,13 @@ class EmailChannel:
         while (route := await choice.next_route()) is not None:
             await email_sends.asking(self._db, message, address, route.provider.name)
             answer = await route.provider.send(mail)
-            await learn(route, answer)
             if answer.refusal is None:
+                # Before all else: nothing is in the way of knowing that it is on its way.
                 await email_sends.accepted(self._db, message, address, answer.provider_id)
+                await learn(route, answer)
                 EMAIL_STAGES.labels(route.provider.name, "accepted").inc()
                 return _exchange(answer)
+            await learn(route, answer)
             EMAIL_ERROR_CODES.labels(route.provider.name, answer.refusal.code.name).inc()
             exchange = _exchange(answer)
             if not answer.certain:

@@ -67,8 +67,7 @@ class Health:
         async with self._db.transaction() as tx:
             kept = await provider_breakers.lock(tx, self._name)
             seen = observe(kept.breaker, self._policy, now, _answers(kept.breaker, success))
-            # A provider is asked for this product as a whole: how long it fails is its own matter.
-            after = Kept(seen.breaker, None)
+            after = Kept(seen.breaker)
             await provider_breakers.save(tx, self._name, after)
             if seen.transition is not None:
                 self._tell(tx, seen.breaker, seen.transition, now)

@@ -1,4 +1,4 @@
-"""Which fields of a resource an update is to change."""
+"""Which fields of a resource an update is to change (AIP-134)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,56 @@
+"""Reading what sources answer: each fault names the part and the field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from services.market.sources.adapter import DriftError
+
+
+def parsed(part: str, data: bytes) -> Mapping[str, Any]:
+    """A JSON object; numbers with places are decimals, never floats. Raises DriftError."""
+    try:
+        answer = json.loads(data, parse_float=Decimal)
+    except ValueError:
+        raise DriftError(part, "body", "JSON") from None
+    if not isinstance(answer, dict):
+        raise DriftError(part, "body", "an object")
+    return answer
+
+
+def rows(part: str, answer: Mapping[str, Any], field: str) -> Sequence[Mapping[str, Any]]:
+    """A list of objects. Raises DriftError."""
+    found = answer.get(field)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise DriftError(part, field, "a list of objects")
+    return found
+
+
+def whole(part: str, one: Mapping[str, Any], field: str) -> int:
+    """A whole number. Raises DriftError."""
+    value = one.get(field)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise DriftError(part, field, "a whole number")
+    return value
+
+
+def text(part: str, one: Mapping[str, Any], field: str) -> str:
+    """A text that is not empty, without the blanks around it. Raises DriftError."""
+    value = one.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise DriftError(part, field, "a text")
+    return value.strip()
+
+
+def price(part: str, one: Mapping[str, Any], field: str, within: str = "") -> Decimal | None:
+    """A price; None for null and for 0. A negative one is left for the file's own check to set
+    aside. `within` is the field's place in the part. Raises DriftError."""
+    value = one.get(field)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise DriftError(part, f"{within}{field}", "a number or null")
+    return Decimal(value) or None
