@@ -1,4 +1,4 @@
-"""`pq serve` and `pq migrate`: single parts of the product on this machine."""
+"""`pq serve`, `pq migrate`, `pq market unpack`: single parts of the product on this machine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def serve(service: str) -> None:
     os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606 # no shell is wanted
 
 
+def unpack(product: Product, month: str, *, source: str, table: str) -> None:
+    """Becomes the market's command that shows a month."""
+    url = databases(product, [], os.environ).get("market")
+    if url is None:
+        raise _no_databases(product)
+    wanted = [month]
+    wanted += ["--source", source] if source else []
+    wanted += ["--table", table] if table else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(  # noqa: S606 # no shell is wanted
+        sys.executable,
+        [sys.executable, "-P", "-m", "services.market.unpack", *wanted],
+        {**os.environ, "PQ_DATABASE_URL": url},
+    )
+
+
 async def migrate(
     output: Output,
     product: Product,
@@ -37,12 +54,7 @@ async def migrate(
     known = databases(product, names, environ)
     wanted = list(names) or sorted(known)
     if not wanted:
-        raise CliError(
-            Exit.UNREACHABLE,
-            "no_databases",
-            f"where the databases are is not known: nothing was ever started in {product.home}",
-            "set PQ_MARKET_DATABASE_URL and the like, or start the product with `pq up`",
-        )
+        raise _no_databases(product)
     for name in wanted:
         if name not in (*SERVICES, LOG):
             raise _no_such_service(name)
@@ -86,6 +98,15 @@ def folders(name: str) -> list[tuple[str, Path]]:
     )
     shared = [("events", libs / "events" / "migrations"), ("api", libs / "api" / "migrations")]
     return [*shared, own]
+
+
+def _no_databases(product: Product) -> CliError:
+    return CliError(
+        Exit.UNREACHABLE,
+        "no_databases",
+        f"where the databases are is not known: nothing was ever started in {product.home}",
+        "set PQ_MARKET_DATABASE_URL and the like, or start the product with `pq up`",
+    )
 
 
 async def _migrate(name: str, url: str) -> list[str]:

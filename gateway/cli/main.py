@@ -5,7 +5,17 @@ from __future__ import annotations
 import typer
 
 from gateway.cli import exits
-from gateway.cli.commands import domains, events, ops, prices, product, report, tokens, webhooks
+from gateway.cli.commands import (
+    domains,
+    events,
+    market,
+    ops,
+    prices,
+    product,
+    report,
+    tokens,
+    webhooks,
+)
 
 
 def build() -> typer.Typer:
@@ -30,6 +40,7 @@ def build() -> typer.Typer:
     app.add_typer(domains.app, name="domains")
     app.command()(product.doctor)
     app.add_typer(ops.app, name="ops")
+    app.add_typer(market.app, name="market")
     app.add_typer(report.app, name="report")
     app.command()(events.tail)
     return app

@@ -165,6 +165,9 @@ PIPELINE_SUCCESS = Gauge(
     "Of the days of the last thirty that have prices, the share published with their signals.",
     ["source"],
 )
+MONTHS_CLOSED = Counter(
+    "pq_market_months_closed", "Months whose quotes were moved from rows into tiles."
+)
 PRICE_CHANGES = Counter("pq_market_price_changes", "Price changes published, by mode.", ["mode"])
 
 # --- alerts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from libs.api.erasure import INTERVAL, Erasures
@@ -26,6 +27,7 @@ from pq.market.v1 import (
 )
 from services.market.config import Config
 from services.market.handlers.browsing import Browsing
+from services.market.handlers.closing import Closing, Rule
 from services.market.handlers.fetching import Connect, Fetching
 from services.market.handlers.ingest import Ingest, Limits
 from services.market.handlers.pipeline.process import PipelineProcess
@@ -54,7 +56,6 @@ from services.market.sources.cardmarket import Cardmarket
 from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
-from services.market.store.history import RowHistory
 from services.market.store.raw import RawFiles, open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -82,7 +83,8 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
         days_ahead=config.max_days_ahead,
     )
     ingest = Ingest(db, rt.clock, rt.ids, config.sources, limits, raw)
-    process = PipelineProcess(db, rt.clock)
+    rule = Rule(config.open_months, timedelta(seconds=config.quiet))
+    process = PipelineProcess(db, rt.clock, Closing(db, rt.clock, rule))
     ingest.published = process.wake
     rt.background("pipeline", process.run, needs=db)
     rt.servicer(
@@ -137,7 +139,7 @@ def _cards(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pag
     rt.background("search", browsing.keep_fresh, needs=db)
     rt.servicer(
         market_pb2_grpc.add_MarketServiceServicer_to_server,
-        MarketServicer(db, tokens, RowHistory(), browsing, Release(db, rt.clock, rt.ids)),
+        MarketServicer(db, tokens, browsing, Release(db, rt.clock, rt.ids)),
     )
     provenance = Provenance(db, raw, config.max_plain_bytes, config.max_rows)
     rt.servicer(

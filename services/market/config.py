@@ -33,8 +33,32 @@ def currencies(text: str) -> Mapping[str, str]:
 DEFAULT_SOURCES = "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,demo=USD"
 
 
+def at_least_one(text: str) -> int:
+    """Reads a whole number above 0. Raises ValueError."""
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        raise ValueError("expected a whole number from 1 on")
+    return int(text)
+
+
 @dataclass(frozen=True)
-class Config(ServiceConfig):
+class ClosingConfig:
+    """When months are closed, which both the market and its pipeline's process go by."""
+
+    open_months: int = field(
+        "PQ_MARKET_OPEN_MONTHS",
+        2,
+        help="months whose quotes stay rows, up to that of the newest day; at least 1",
+        parse=at_least_one,
+    )
+    quiet: float = field(
+        "PQ_MARKET_QUIET",
+        60.0,
+        help="seconds without a file for a month or an earlier one, before it is closed",
+    )
+
+
+@dataclass(frozen=True)
+class Config(ServiceConfig, ClosingConfig):
     """What the market needs."""
 
     sources: Mapping[str, str] = field(
@@ -79,7 +103,7 @@ class Config(ServiceConfig):
 
 
 @dataclass(frozen=True)
-class PipelineConfig:
+class PipelineConfig(ClosingConfig):
     """What the pipeline's process needs of the same environment."""
 
     database_url: str = field("PQ_DATABASE_URL", help="the market's database", secret=True)

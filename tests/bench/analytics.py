@@ -27,6 +27,7 @@ from services.market.analytics.panel import NONE
 from services.market.app import MIGRATIONS
 from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
+from services.market.handlers.closing import Closing, Rule
 from services.market.handlers.steps import steps
 from services.market.store import latest, quotes
 from services.market.store.panels import Panels, Prices
@@ -63,6 +64,11 @@ async def _measured(dsn: str, cards: int, scale: int) -> list[Row]:
     db = await Database.connect(dsn, application="bench", outbox=box)
     try:
         await _fill(db, cards)
+        from_rows = await _loaded(db)
+        before = await _size(db)
+        begun = time.perf_counter()
+        closed = await _close(db, clock)
+        closing = (time.perf_counter() - begun) / closed
         panels = Panels(db)
         last = FIRST + timedelta(days=DAYS - 1)
         begun = time.perf_counter()
@@ -70,6 +76,7 @@ async def _measured(dsn: str, cards: int, scale: int) -> list[Row]:
         loading = time.perf_counter() - begun
         taken = await _steps(db, panels, last)  # kernels are compiled, plans made
         taken = await _steps(db, panels, last)
+        size = await _size(db)
     finally:
         await db.close()
     alone = _signals(prices)
@@ -79,7 +86,13 @@ async def _measured(dsn: str, cards: int, scale: int) -> list[Row]:
     memory = psutil.Process().memory_info().rss / 1e6
     plain = _plain(prices) * cards / SAMPLE
     return [
-        _at_most("loading", scale, loading, "s", 2 if whole else None, f"{told}, from rows"),
+        _at_most(
+            *("loading", scale, loading, "s", 2 if whole else None),
+            f"{told}, {closed} months in tiles; all in rows {from_rows:.1f} s",
+        ),
+        _at_most(
+            "closing", scale, closing, "s", None, f"a month; {before:.0f} MB become {size:.0f}"
+        ),
         Row(
             "analytics.signals",
             scale,
@@ -100,6 +113,27 @@ def _at_most(
     name: str, scale: int, value: float, unit: str, target: float | None, note: str
 ) -> Row:
     return Row(f"analytics.{name}", scale, value, unit, target, at_least=False, note=note)
+
+
+async def _loaded(db: Database) -> float:
+    begun = time.perf_counter()
+    await Panels(db).upto(1, FIRST + timedelta(days=DAYS - 1))
+    return time.perf_counter() - begun
+
+
+async def _close(db: Database, clock: SystemClock) -> int:
+    """Closes months; answers how many."""
+    closing, count = Closing(db, clock, Rule(quiet=timedelta(0))), 0
+    while await closing.due() is not None:
+        count += await closing() is not None
+    return count
+
+
+async def _size(db: Database) -> float:
+    """The database's size in MB, what is dead in it left out."""
+    await db.execute("vacuum full card_latest")
+    size: int = await db.fetchval("select pg_database_size(current_database())")
+    return size / 1e6
 
 
 async def _fill(db: Database, cards: int) -> None:

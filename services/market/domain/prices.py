@@ -20,6 +20,7 @@ COLUMNS = (
 )
 FIELDS = COLUMNS[5:]
 MARKET = 0
+LOW = 1
 # Of the reading of files; it changes whenever the same file may be read otherwise.
 VERSION = "prices-1"
 FIRST_DAY = date(1990, 1, 1)

@@ -14,7 +14,9 @@ from libs.db import Database
 from services.market.analytics import risk
 from services.market.analytics.panel import NONE, Panel
 from services.market.analytics.risk import Beta, Drawdown, Shrunk, ValueAtRisk
-from services.market.store import baskets, indices
+from services.market.store import indices, quotes
+from services.market.store.quotes import Quotes
+from services.market.store.wire import day_number
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +61,7 @@ class Risks:
     ) -> BasketRisk:
         """Of these card numbers, by a source's prices up to a day, against an index's id."""
         first = day - timedelta(days=DAYS - 1)
-        found = await baskets.prices(self._db, source, cards, first, day)
+        found = await quotes.of_cards(self._db, source, cards, first, day)
         levels = (await indices.at(self._db, source, first, day)).get(index, {})
         return await asyncio.to_thread(compute, first, day, cards, copies, found, levels)
 
@@ -69,11 +71,11 @@ def compute(
     last: date,
     cards: Sequence[int],
     copies: Sequence[float],
-    prices: Sequence[tuple[int, date, int]],
+    found: Quotes,
     levels: Mapping[date, float],
 ) -> BasketRisk:
-    """The risk of so many copies of each card, from (card, day, cents) and an index's levels."""
-    panel = _panel(first, cards, prices)
+    """The risk of so many copies of each card, from their quotes and an index's levels."""
+    panel = _panel(first, cards, found)
     filled = risk.filled(panel)
     held = np.array(copies, np.float64)
     worth = risk.basket(panel, held)
@@ -104,11 +106,11 @@ def compute(
     )
 
 
-def _panel(first: date, cards: Sequence[int], prices: Sequence[tuple[int, date, int]]) -> Panel:
+def _panel(first: date, cards: Sequence[int], found: Quotes) -> Panel:
     cents = np.full((len(cards), DAYS), NONE, np.int32)
-    row = {card: place for place, card in enumerate(cards)}
-    for card, day, market in prices:
-        cents[row[card], (day - first).days] = market
+    order = np.argsort(cards)
+    rows = order[np.searchsorted(cards, found.cards, sorter=order)]
+    cents[rows, found.days - day_number(first)] = found.market
     return Panel.load(first, cents)
 
 

@@ -31,7 +31,7 @@ async def first(tx: Tx, source: int, prices: Prices, numbers: Ints, *, news: boo
     """Stores a day that the source has no version of. `news` is false for history."""
     there, known = await latest.known(tx, source, numbers)
     previous = await _previous(tx, source, prices, numbers, known)
-    await quotes.insert(tx, source, prices.day, numbers, prices.cents)
+    await quotes.write(tx, source, prices.day, numbers, prices.cents)
     await latest.insert(tx, source, prices.day, numbers[~there], prices.cents[~there])
     await latest.advance(tx, source, prices.day, numbers[there], prices.cents[there])
     market = prices.cents[:, MARKET]
@@ -63,9 +63,8 @@ async def correct(
     after = np.concatenate([prices.cents[diff.added], prices.cents[diff.changed], _empty(removed)])
     there, known = await latest.known(tx, source, affected)
     previous = await _previous(tx, source, prices, affected, known)
-    await quotes.delete(tx, source, day, affected[added:])
     written = len(affected) - removed
-    await quotes.insert(tx, source, day, affected[:written], after[:written])
+    await quotes.write(tx, source, day, affected[:written], after[:written], gone=affected[added:])
     await latest.insert(tx, source, day, affected[~there], after[~there])
     await latest.recompute(tx, source, day, affected)
     rows = np.flatnonzero(before[:, MARKET] != after[:, MARKET])

@@ -23,11 +23,12 @@ from services.market.domain.faults import FieldError
 from services.market.domain.money import cents, decimal
 from services.market.domain.prices import VERSION
 from services.market.domain.quotes import Card
-from services.market.domain.spans import Interval, Span, spans
+from services.market.domain.spans import Interval, Quoted, Span, spans
 from services.market.handlers.provenance import Provenance
 from services.market.servicer import names
-from services.market.store import listing, quotes, sets, snapshots
+from services.market.store import listing, quotes, sets, snapshots, sources
 from services.market.store.raw import media_type
+from services.market.store.wire import day_of
 
 _SET = re.compile(r"sets/([a-z0-9-]{1,60})-([0-9]{1,18})", re.ASCII)
 _NOTHING = re.compile(r"0(\.0{1,2})?", re.ASCII)
@@ -59,12 +60,19 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         if not 0 <= (end - start).days < _MOST_DAYS:
             told = f"expected a day up to {_MOST_DAYS} days before {end}; got {start}"
             raise invalid("start_day", told, "out_of_range")
-        currency, found = await quotes.of_card(self._db, card.number, source, start, end)
+        known = (await sources.read_all(self._db)).get(source)
+        found = [] if known is None else await self._quoted(known.number, card.number, start, end)
         interval = Interval(int(request.interval) or 1)
         shown = spans(found, interval, max(start, _first(found, request, start)), end)
         return pb.ListCardHistoryResponse(
-            spans=map(_span, shown), source=source, currency_code=currency
+            spans=map(_span, shown), source=source, currency_code=known.currency if known else ""
         )
+
+    async def _quoted(self, source: int, card: int, start: date, end: date) -> list[Quoted]:
+        found = await quotes.of_cards(self._db, source, [card], start, end)
+        days = map(day_of, found.days.tolist())
+        prices = zip(*map(quotes.plain, (found.market, found.low)), strict=True)
+        return [(day, *one) for day, one in zip(days, prices, strict=True)]
 
     async def ListRelatedCards(
         self, request: pb.ListRelatedCardsRequest, _context: Any
@@ -160,7 +168,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         return card
 
 
-def _first(found: list[Any], request: pb.ListCardHistoryRequest, start: date) -> date:
+def _first(found: list[Quoted], request: pb.ListCardHistoryRequest, start: date) -> date:
     """Before a card's first quote there is no gap, unless somebody asks for those days."""
     return found[0][0] if found and not request.start_day else start
 

@@ -20,9 +20,7 @@ from services.market.handlers.browsing import Browsing
 from services.market.handlers.release import Release
 from services.market.servicer import names
 from services.market.servicer.search import search
-from services.market.store import listing, snapshots
-from services.market.store.history import FILTERS as QUOTE_FILTERS
-from services.market.store.history import History
+from services.market.store import history, listing, snapshots
 
 _SNAPSHOT = re.compile(r"snapshots/([a-z0-9-]{1,40})-(\d{4}-\d\d-\d\d)-v([1-9]\d{0,8})", re.ASCII)
 _QUOTE_ORDERS = {"": True, "day desc": True, "day": False}
@@ -32,16 +30,10 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
     """Reads of the market."""
 
     def __init__(
-        self,
-        db: Database,
-        tokens: PageTokens,
-        history: History,
-        browsing: Browsing,
-        release: Release,
+        self, db: Database, tokens: PageTokens, browsing: Browsing, release: Release
     ) -> None:
         self._db = db
         self._tokens = tokens
-        self._history = history
         self._browsing = browsing
         self._release = release
 
@@ -87,7 +79,7 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
         descending = _QUOTE_ORDERS.get(order)
         if descending is None:
             raise names.wrong_order(request.order_by, ("day", "day desc"))
-        where = filters.parse(request.filter, QUOTE_FILTERS, first=3)
+        where = filters.parse(request.filter, history.FILTERS, first=3)
         page = self._tokens.page(
             method="ListQuotes",
             page_size=request.page_size,
@@ -102,7 +94,7 @@ class MarketServicer(market_pb2_grpc.MarketServiceServicer):
         if page.cursor is not None:
             day, source = page.cursor
             after = (date.fromisoformat(str(day)), int(source or 0))
-        found, more = await self._history.page(
+        found, more = await history.page(
             self._db, card, where, after, page.size, descending=descending
         )
         cursor = None if more is None else (more[0].isoformat(), more[1])

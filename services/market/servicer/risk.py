@@ -15,7 +15,7 @@ from services.market.handlers.reading import Reading
 from services.market.handlers.risk import BasketRisk, Risks
 from services.market.handlers.studies import INDEX
 from services.market.servicer import names
-from services.market.store import baskets, indices
+from services.market.store import cards, indices
 
 MAX_HOLDINGS = 200
 MAX_COPIES = 1_000_000
@@ -36,7 +36,7 @@ class RiskServicer(studies_pb2_grpc.RiskServiceServicer):
         ids, copies = _holdings(request)
         day = names.optional_day(request.day)
         of = (await self._reading.published(request.source, day)).of
-        numbers = await baskets.numbers(self._db, ids)
+        numbers = await cards.numbers(self._db, ids)
         unknown = [
             Violation(f"holdings[{at}].card", f"there is no {messages.card_name(id)}", "not_found")
             for at, id in enumerate(ids)
@@ -45,8 +45,8 @@ class RiskServicer(studies_pb2_grpc.RiskServiceServicer):
         if unknown:
             raise invalid_all(unknown)
         index = await self._index(request.index, of.source)
-        cards = [numbers[id] for id in ids]
-        found = await self._risks.basket(of.source_number, of.day, cards, copies, index)
+        held = [numbers[id][0] for id in ids]
+        found = await self._risks.basket(of.source_number, of.day, held, copies, index)
         return _shown(found, of.source, of.currency, ids, index)
 
     async def _index(self, name: str, source: str) -> str:

@@ -10,7 +10,7 @@ from libs.db import Reader, Tx
 from services.market.domain import money
 from services.market.domain.changes import NO_DAY, Ints, Known, Mask
 from services.market.domain.prices import FIELDS, Cents
-from services.market.store import wire
+from services.market.store import tiles, wire
 
 
 async def known(reader: Reader, source: int, cards: Ints) -> tuple[Mask, Known]:
@@ -58,7 +58,13 @@ async def advance(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> 
 
 async def recompute(tx: Tx, source: int, day: date, cards: Ints) -> None:
     """Reads rows anew from the quotes, where a correction of `day` may have touched them."""
-    await tx.execute(_RECOMPUTE, source, day, wire.array(cards))
+    touched = await tx.fetch(_RECOMPUTE, source, day, wire.array(cards))
+    # Whatever is in tiles is older than every row.
+    left = np.array([row[0] for row in touched if None in (row[1], row[2])], np.int32)
+    if len(left):
+        found = await tiles.newest(tx, source, await tiles.rows_from(tx), left)
+        numbers = [found.days, found.known.days, found.known.cents, *found.cents.T]
+        await tx.execute(_FILL, source, *map(wire.array, [left, *numbers]))
 
 
 def _arrays(cards: Ints, cents: Cents) -> list[str]:
@@ -113,4 +119,23 @@ left join lateral (
     order by day desc limit 1) k on true
 where l.card = u.card and l.source = $1
     and (l.day is null or l.day <= $2 or l.known_day is null or l.known_day <= $2)
+returning l.card, l.day, l.known_day
+"""
+
+_FILL = f"""
+update card_latest l set
+    day = coalesce(l.day, u.day),
+    {", ".join(f"{one} = case when l.day is null then u.{one} else l.{one} end" for one in FIELDS)},
+    known_day = coalesce(l.known_day, u.known_day),
+    known = case when l.known_day is null then u.known else l.known end
+from (
+    select card,
+        date '2000-01-01' + nullif(day, {NO_DAY}) as day,
+        date '2000-01-01' + nullif(known_day, {NO_DAY}) as known_day,
+        {", ".join(f"nullif({one}, {money.NONE}) as {one}" for one in ("known", *FIELDS))}
+    from unnest($2::text::int[], $3::text::int[], $4::text::int[], $5::text::int[],
+        $6::text::int[], $7::text::int[], $8::text::int[], $9::text::int[], $10::text::int[])
+        as t (card, day, known_day, known, {", ".join(FIELDS)})
+) u
+where l.card = u.card and l.source = $1
 """

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from libs.db import Database
 from services.market.analytics.panel import NONE, Panel
-from services.market.domain.prices import FIELDS, MARKET
-from services.market.store import quotes, wire
+from services.market.domain import months
+from services.market.domain.prices import FIELDS, LOW, MARKET
+from services.market.domain.tiles import CARDS
+from services.market.store import quotes, tiles, wire
 
 Ints = npt.NDArray[np.int32]
 
@@ -21,7 +24,9 @@ Ints = npt.NDArray[np.int32]
 DAYS = 400
 # From so many changed days on, reading everything anew is quicker than day by day.
 _MANY = 20
-_LOW = FIELDS.index("low")
+# Months that are read side by side: the server makes one while another is unpacked.
+_AT_ONCE = 2
+_FIELDS = (FIELDS[MARKET], FIELDS[LOW])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class Panels:
                 rows = np.searchsorted(cards, found)
                 cents[:, :, column] = NONE
                 cents[0, rows, column] = prices[:, MARKET]
-                cents[1, rows, column] = prices[:, _LOW]
+                cents[1, rows, column] = prices[:, LOW]
         market, low = await asyncio.to_thread(_panels, first, cents)
         return _Kept(source, Prices(cards, market, low), versions)
 
@@ -132,31 +137,59 @@ class Panels:
     async def _read_all(
         self, source: int, cards: Ints, first: date, last: date, cents: npt.NDArray[np.int32]
     ) -> None:
-        for start, stop in _months(first, last):
-            pieces: list[bytes] = []
+        at_once = asyncio.Semaphore(_AT_ONCE)
 
-            async def keep(data: bytes, pieces: list[bytes] = pieces) -> None:
-                pieces.append(data)
+        async def read(start: date, stop: date) -> None:
+            part = cents[:, :, (start - first).days : (stop - first).days + 1]
+            filled = partial(self._read_month, source, cards, start, stop, part)
+            async with at_once:
+                await tiles.steady(self._db, filled)
 
-            async with self._db.acquire() as connection:
-                await connection.copy_from_query(
-                    "select card, day - date '2000-01-01', coalesce(market, -1), coalesce(low, -1)"
-                    " from quotes where source = $1 and day between $2 and $3",
-                    source,
-                    start,
-                    stop,
-                    output=keep,
-                    format="binary",
-                )
-            await asyncio.to_thread(_fill, b"".join(pieces), cards, first, cents)
+        async with asyncio.TaskGroup() as group:
+            # The newest first: those in rows take the server longest.
+            for span in reversed(list(months.cut(first, last))):
+                group.create_task(read(*span))
+
+    async def _read_month(
+        self,
+        source: int,
+        cards: Ints,
+        start: date,
+        stop: date,
+        cents: npt.NDArray[np.int32],
+        rows_from: date,
+    ) -> None:
+        """Fills in the days from `start` to `stop`, all of one month."""
+        if start < rows_from:
+            month = months.month_of(start)
+            found = await tiles.read_month(self._db, source, month, _FIELDS)
+            await asyncio.to_thread(_fill_tiles, found, cards, start.day - 1, cents)
+        else:
+            columns = await quotes.read_rows(self._db, source, start, stop, _FIELDS)
+            await asyncio.to_thread(_fill_rows, columns, cards, start, cents)
 
 
-def _fill(data: bytes, cards: Ints, first: date, cents: npt.NDArray[np.int32]) -> None:
-    card, day, market, low = wire.decode(data, 4)
-    rows = np.searchsorted(cards, card)
-    columns = day - wire.day_number(first)
-    cents[0, rows, columns] = market
-    cents[1, rows, columns] = low
+def _fill_rows(
+    columns: Sequence[Ints], cards: Ints, start: date, cents: npt.NDArray[np.int32]
+) -> None:
+    card, day, *values = columns
+    places = np.searchsorted(cards, card), day - wire.day_number(start)
+    for prices, column in zip(cents, values, strict=True):
+        prices[places] = column
+
+
+def _fill_tiles(
+    found: tiles.Month, cards: Ints, skipped: int, cents: npt.NDArray[np.int32]
+) -> None:
+    """The tiles' days after so many; what a quote that is there lacks is the same as no quote."""
+    numbers = (found.firsts[:, None] + np.arange(CARDS, dtype=np.int32)).ravel()
+    rows = np.searchsorted(cards, numbers)
+    there = rows < len(cards)
+    there[there] = cards[rows[there]] == numbers[there]
+    stop = skipped + cents.shape[2]
+    for prices, field in zip(cents, found.cells, strict=True):
+        taken = field.reshape(len(numbers), -1)[there, skipped:stop]
+        prices[rows[there]] = np.maximum(taken, NONE)
 
 
 def _take_over(old: Prices, cards: Ints, first: date, cents: npt.NDArray[np.int32]) -> None:
@@ -170,11 +203,3 @@ def _take_over(old: Prices, cards: Ints, first: date, cents: npt.NDArray[np.int3
 
 def _panels(first: date, cents: npt.NDArray[np.int32]) -> tuple[Panel, Panel]:
     return Panel.load(first, cents[0]), Panel.load(first, cents[1])
-
-
-def _months(first: date, last: date) -> Iterable[tuple[date, date]]:
-    start = first
-    while start <= last:
-        following = (start.replace(day=1) + timedelta(days=32)).replace(day=1)
-        yield start, min(following - timedelta(days=1), last)
-        start = following

@@ -1,17 +1,22 @@
-"""Quotes: rows by card and day, in monthly partitions, written by COPY."""
+"""Quotes: of open months rows by card and day, in monthly partitions, written by COPY; of closed
+months tiles. Nobody else needs to know which."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import date
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
 from libs.db import Database, Reader, Tx
-from services.market.domain import money
-from services.market.domain.changes import Ints, Known
-from services.market.domain.prices import FIELDS, Cents
-from services.market.store import wire
+from services.market.domain import money, months
+from services.market.domain.changes import NO_DAY, Ints, Known
+from services.market.domain.prices import FIELDS, LOW, MARKET, Cents
+from services.market.domain.tiles import CARDS
+from services.market.store import tiles, wire
 
 COLUMNS = ("card", "day", *FIELDS, "source")
 _PIECE = 1 << 20
@@ -24,42 +29,117 @@ _HAS_PARTITION = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Quotes by column, in the order of cards and days; `cents` is n × 5."""
+
+    cards: Ints
+    days: Ints
+    cents: Cents
+
+    @property
+    def market(self) -> Ints:
+        """The market prices."""
+        return self.cents[:, MARKET]
+
+    @property
+    def low(self) -> Ints:
+        """The lowest asks."""
+        return self.cents[:, LOW]
+
+
 async def ensure_partition(db: Database, day: date) -> None:
     """Makes the partition of `day`'s month if there is none, in a transaction of its own.
 
-    It is made aside and attached, which takes a lock on `quotes` that lets reads and writes go on.
+    None is made for a month that is closed. It is made aside and attached, which takes a lock on
+    `quotes` that lets reads and writes go on.
     """
-    first = day.replace(day=1)
-    following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
-    name = f"quotes_{day:%Y_%m}"
+    month = months.month_of(day)
+    name = partition(month)
     if await db.fetchval(_HAS_PARTITION, name):
         return
     async with db.transaction() as tx:
-        await tx.execute("select pg_advisory_xact_lock($1)", _LOCK)
-        if await tx.fetchval(_HAS_PARTITION, name):
+        await lock_partitions(tx)
+        if await tx.fetchval(_HAS_PARTITION, name) or day < await tiles.rows_from(tx):
             return
         await tx.execute(f"create table {name} (like quotes including all)")
         await tx.execute(
             f"alter table quotes attach partition {name}"
-            f" for values from ('{first}') to ('{following}')"
+            f" for values from ('{month}') to ('{months.following(month)}')"
         )
+
+
+def partition(month: date) -> str:
+    """The name of a month's partition."""
+    return f"quotes_{month:%Y_%m}"
+
+
+def _month(partition: str) -> date:
+    _, year, month = partition.split("_")
+    return date(int(year), int(month), 1)
+
+
+async def lock_partitions(tx: Tx) -> None:
+    """Waits until nobody else makes or drops partitions, and keeps others off till commit."""
+    await tx.execute("select pg_advisory_xact_lock($1)", _LOCK)
+
+
+async def oldest_partition(reader: Reader) -> date | None:
+    """The oldest month that is kept in rows, None where there is none."""
+    name = await reader.fetchval(
+        "select min(relname::text) from pg_inherits join pg_class on oid = inhrelid"
+        " where inhparent = 'quotes'::regclass"
+    )
+    return None if name is None else _month(name)
+
+
+async def lock_month(tx: Tx, month: date) -> None:
+    """Keeps others from writing a month's rows, till commit; they may read."""
+    await tx.execute(f"lock table {partition(month)} in share row exclusive mode")
+
+
+async def count_rows(tx: Tx, month: date) -> int:
+    """How many rows a month has."""
+    found: int = await tx.fetchval(f"select count(*) from {partition(month)}")  # ours
+    return found
+
+
+async def drop_month(tx: Tx, month: date) -> None:
+    """Takes a month's rows away. Nobody reads quotes from here till commit."""
+    await tx.execute(f"drop table {partition(month)}")
+
+
+async def write(
+    tx: Tx, source: int, day: date, cards: Ints, cents: Cents, gone: Ints | None = None
+) -> None:
+    """Takes quotes of a day away, those of `gone`, and stores others.
+
+    The transaction holds the source's lock.
+    """
+    if day < await tiles.rows_from(tx):
+        await tiles.write(tx, source, day, cards, cents, gone)
+        return
+    if gone is not None:
+        await _delete(tx, source, day, gone)
+    await insert(tx, source, day, cards, cents)
 
 
 async def insert(tx: Tx, source: int, day: date, cards: Ints, cents: Cents) -> None:
     """COPYs quotes in, in the order of `cards`: sorted, the index grows with fewest page writes."""
     order = np.argsort(cards)
-    cards, cents = cards[order], cents[order]
-    count = len(cards)
-    columns: list[wire.Column] = [
-        (cards, None),
-        (np.full(count, wire.day_number(day), np.int32), None),
-    ]
+    days = np.full(len(cards), wire.day_number(day), np.int32)
+    await copy(tx, "quotes", source, Quotes(cards[order], days, cents[order]))
+
+
+async def copy(tx: Tx, table: str, source: int, found: Quotes) -> None:
+    """COPYs quotes of a source into a table with COLUMNS."""
+    columns: list[wire.Column] = [(found.cards, None), (found.days, None)]
     for place in range(len(FIELDS)):
-        values = np.ascontiguousarray(cents[:, place])
+        values = np.ascontiguousarray(found.cents[:, place])
         columns.append((values, values == money.NONE))
-    columns.append((np.full(count, source, np.int16), None))
+    columns.append((np.full(len(found.cards), source, np.int16), None))
     await tx.connection.copy_to_table(
-        "quotes", source=_pieces(wire.encode(columns)), columns=COLUMNS, format="binary"
+        table, source=_pieces(wire.encode(columns)), columns=COLUMNS, format="binary"
     )
 
 
@@ -69,8 +149,7 @@ async def _pieces(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + _PIECE]
 
 
-async def delete(tx: Tx, source: int, day: date, cards: Ints) -> None:
-    """Takes the quotes of some cards away."""
+async def _delete(tx: Tx, source: int, day: date, cards: Ints) -> None:
     await tx.execute(
         "delete from quotes q using unnest($3::text::int[]) as u (card)"
         " where q.card = u.card and q.day = $1 and q.source = $2",
@@ -82,6 +161,15 @@ async def delete(tx: Tx, source: int, day: date, cards: Ints) -> None:
 
 async def read_day(reader: Reader, source: int, day: date) -> tuple[Ints, Cents]:
     """All quotes of a source on a day: their cards, and n × 5 cents."""
+    return await tiles.steady(
+        reader,
+        lambda rows_from: (tiles.read_day if day < rows_from else _rows_of_day)(
+            reader, source, day
+        ),
+    )
+
+
+async def _rows_of_day(reader: Reader, source: int, day: date) -> tuple[Ints, Cents]:
     row = await reader.fetchrow(
         "select array_agg(card), "
         + ", ".join(f"array_agg(coalesce({field}, {money.NONE}))" for field in FIELDS)
@@ -95,31 +183,86 @@ async def read_day(reader: Reader, source: int, day: date) -> tuple[Ints, Cents]
     return cards, np.stack(columns, axis=1)
 
 
-async def of_card(
-    reader: Reader, card: int, source: str, first: date, last: date
-) -> tuple[str, list[tuple[date, int | None, int | None]]]:
-    """The source's currency, and a card's (day, market, low) in order of days."""
-    currency: str | None = await reader.fetchval(
-        "select currency from sources where name = $1", source
-    )
-    if currency is None:
-        return "", []
-    rows = await reader.fetch(
-        "select q.day, q.market, q.low from quotes q join sources s on s.source = q.source"
-        " where q.card = $1 and s.name = $2 and q.day between $3 and $4 order by q.day",
-        card,
-        source,
-        first,
-        last,
-    )
-    return currency, [(row[0], row[1], row[2]) for row in rows]
+async def read_rows(
+    db: Database, source: int, first: date, last: date, fields: Sequence[str] = FIELDS
+) -> list[Ints]:
+    """The rows of some days that are not in tiles, by column: cards, days, and the fields."""
+    pieces: list[bytes] = []
+
+    async def keep(data: bytes) -> None:
+        pieces.append(data)
+
+    columns = "".join(f", coalesce({field}, {money.NONE})" for field in fields)
+    async with db.acquire() as connection:
+        await connection.copy_from_query(
+            f"select card, day - date '2000-01-01'{columns} from quotes"
+            " where source = $1 and day between $2 and $3",
+            source,
+            first,
+            last,
+            output=keep,
+            format="binary",
+        )
+    return await asyncio.to_thread(wire.decode, b"".join(pieces), 2 + len(fields))
+
+
+async def read_month(db: Database, source: int, month: date) -> Quotes:
+    """All quotes of a source in a month."""
+    last = months.following(month) - timedelta(days=1)
+
+    async def read(rows_from: date) -> Quotes:
+        if month < rows_from:
+            return Quotes(*(await tiles.read_month(db, source, month)).by_column(month))
+        cards, days, *fields = await read_rows(db, source, month, last)
+        return Quotes(cards, days, np.stack(fields, axis=1))
+
+    found = await tiles.steady(db, read)
+    order = np.lexsort((found.days, found.cards))
+    return Quotes(found.cards[order], found.days[order], found.cents[order])
+
+
+async def of_cards(
+    reader: Reader, source: int, cards: Sequence[int], first: date, last: date
+) -> Quotes:
+    """A source's quotes of a few cards on some days."""
+    # One statement sees rows and tiles as of one moment.
+    found = await reader.fetch(_OF_CARDS, source, list(cards), first, last)
+    rows = [_row(row) for row in found if row["tile"] is None]
+    parts = [np.array(rows, np.int32).reshape(-1, 2 + len(FIELDS))]
+    parts += [
+        _tile(row, card) for row in found if row["tile"] is not None for card in _in(row, cards)
+    ]
+    joined = np.concatenate(parts)
+    days = joined[:, 1]
+    joined = joined[(days >= wire.day_number(first)) & (days <= wire.day_number(last))]
+    joined = joined[np.lexsort((joined[:, 1], joined[:, 0]))]
+    return Quotes(joined[:, 0], joined[:, 1], joined[:, 2:])
+
+
+def plain(prices: Iterable[int]) -> list[int | None]:
+    """Prices as the database has them: null where there is none."""
+    return [None if price == money.NONE else int(price) for price in prices]
+
+
+def _row(row: Any) -> list[int]:
+    prices = [money.NONE if row[field] is None else row[field] for field in FIELDS]
+    return [row["card"], wire.day_number(row["day"]), *prices]
+
+
+def _in(row: Any, cards: Sequence[int]) -> list[int]:
+    return [card for card in cards if row["card"] <= card < row["card"] + CARDS]
+
+
+def _tile(row: Any, card: int) -> Ints:
+    days, cents = tiles.of_card(row["day"], row["tile"], card)
+    return np.column_stack([np.full(len(days), card, np.int32), days, cents])
 
 
 async def known_before(reader: Reader, source: int, day: date, cards: Ints) -> Known:
     """The newest market price before `day` of each card, in the order of `cards`.
 
     One index probe a card: for days that are not the source's newest. The newest day's are in
-    `card_latest`.
+    `card_latest`. The transaction holds the source's lock.
     """
     row = await reader.fetchrow(
         "select array_agg(u.place), array_agg(q.day - date '2000-01-01'), array_agg(q.market)"
@@ -137,4 +280,22 @@ async def known_before(reader: Reader, source: int, day: date, cards: Ints) -> K
         places = np.array(row[0], np.int64) - 1
         known.days[places] = row[1]
         known.cents[places] = row[2]
+    # Whatever is in tiles is older.
+    [left] = np.nonzero(known.days == NO_DAY)
+    if len(left):
+        older = await tiles.newest(reader, source, day, cards[left], known_only=True)
+        known.days[left] = older.known.days
+        known.cents[left] = older.known.cents
     return known
+
+
+_OF_CARDS = f"""
+select card, day, {", ".join(FIELDS)}, null::bytea[] as tile
+from quotes join unnest($2::int[]) as u (card) using (card)
+where source = $1 and day between $3 and $4
+union all
+select first_card, month, {", ".join("null" for _ in FIELDS)}, array[{", ".join(FIELDS)}]
+from quote_tiles join (select distinct card - card % {CARDS} from unnest($2::int[]) as u (card))
+    as b (first_card) using (first_card)
+where source = $1 and month between $3::date - 30 and $4
+"""

@@ -9,8 +9,8 @@ from typing import Any
 
 from libs.api import filters
 from libs.db import Reader, Tx
-from services.market.domain import money
 from services.market.domain.imports import Health, Mode, Snapshot
+from services.market.store import quotes
 
 MODES = {f"MODE_{mode.name}": mode for mode in Mode if mode is not Mode.UNSPECIFIED}
 FILTERS = {
@@ -57,6 +57,28 @@ async def newest_version(reader: Reader, source: str, day: date) -> int:
         day,
     )
     return version
+
+
+async def newest_day(reader: Reader) -> date | None:
+    """The newest day of any source."""
+    day: date | None = await reader.fetchval("select max(day) from snapshots")
+    return day
+
+
+async def count(reader: Reader, first: date, end: date) -> int:
+    """How many versions there are of days from `first` to the one before `end`."""
+    found: int = await reader.fetchval(
+        "select count(*) from snapshots where day >= $1 and day < $2", first, end
+    )
+    return found
+
+
+async def latest_before(reader: Reader, end: date) -> datetime | None:
+    """When a day before `end` last got a version."""
+    time: datetime | None = await reader.fetchval(
+        "select max(publish_time) from snapshots where day < $1", end
+    )
+    return time
 
 
 async def get(reader: Reader, source: str, day: date, version: int) -> Snapshot | None:
@@ -155,7 +177,7 @@ async def insert_corrections(
 
 
 def _nulls(cents: list[int] | None) -> list[int | None] | None:
-    return None if cents is None else [None if value == money.NONE else value for value in cents]
+    return None if cents is None else quotes.plain(cents)
 
 
 def _snapshot(row: Any) -> Snapshot:

@@ -25,7 +25,7 @@ LIVE, BACKFILL, CORRECTION = (
 
 async def quotes_of(world, product):
     number = await listing.number(world.db, card(product))
-    found, _ = await history.RowHistory().page(
+    found, _ = await history.page(
         world.db, number, filters.parse("", {}), None, 100, descending=False
     )
     return [(str(quote.day), quote.market) for quote in found]

@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 
+from services.market.handlers.closing import Closing, Rule
 from services.market.handlers.pipeline.process import PipelineProcess
 from tests.integration.market.test_pipeline import history, walk
 
@@ -20,7 +21,8 @@ async def process(world, empty_database, monkeypatch, tmp_path):
 
     def start():
         nonlocal task
-        task = asyncio.create_task(PipelineProcess(world.db, world.clock).run())
+        closing = Closing(world.db, world.clock, Rule())
+        task = asyncio.create_task(PipelineProcess(world.db, world.clock, closing).run())
         return task
 
     yield start

@@ -19,7 +19,6 @@ from services.market.handlers.release import Release
 from services.market.servicer.imports import ImportServicer
 from services.market.servicer.market import MarketServicer
 from services.market.servicer.upload import MAX_CHUNK
-from services.market.store.history import RowHistory
 from tests.integration.market.world import HEADING, card, prices, row
 
 
@@ -41,7 +40,7 @@ async def client(world):
     async with serving(
         (
             market_pb2_grpc.add_MarketServiceServicer_to_server,
-            MarketServicer(world.db, tokens, RowHistory(), browsing, release),
+            MarketServicer(world.db, tokens, browsing, release),
         ),
         (
             imports_pb2_grpc.add_ImportServiceServicer_to_server,
