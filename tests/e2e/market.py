@@ -17,8 +17,8 @@ def card_id(product: int) -> str:
     return f"pokemon-{product}-normal"
 
 
-def calendar(first: date, count: int) -> list[str]:
-    return [(first + timedelta(days=n)).isoformat() for n in range(count)]
+def calendar(first: date, count: int, step: int = 1) -> list[str]:
+    return [(first + timedelta(days=n * step)).isoformat() for n in range(count)]
 
 
 @dataclass
@@ -51,11 +51,15 @@ async def set_the_scene(
     days: int = 20,
     accounts: int = 4,
     alerts: int = 40,
+    step: int = 1,
 ) -> Scene:
-    """Imports the first day, then signs people up, each with an endpoint and alerts."""
+    """Imports the first day, then signs people up, each with an endpoint and alerts.
+
+    There are prices every `step` days.
+    """
     dice = random.Random(seed)
     products = list(range(1000, 1000 + cards))
-    scene = Scene(walk(seed, products, calendar(date(2001, 1, 1), days)))
+    scene = Scene(walk(seed, products, calendar(date(2001, 1, 1), days, step)))
     first, rows = scene.days[0]
     await importer.send(first, csv_of(first, rows))
     known = [product for product, cents in rows.items() if cents is not None]

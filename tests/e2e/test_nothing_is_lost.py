@@ -22,6 +22,7 @@ from tests.e2e.witnesses import (
     card_days_in_the_log,
     firings_out_of_order,
     quotes,
+    until_closed,
     until_quiet,
 )
 from tests.kafka.fixtures import mortal_broker  # noqa: F401 # a fixture
@@ -31,6 +32,8 @@ KILLS = int(os.environ.get("PQ_CHAOS_KILLS", "8"))
 SEED = int(os.environ.get("PQ_CHAOS_SEED", "20250601"))
 SERVICES = ["market", "alerts", "delivery", "gateway", "postgres"]
 PEACEFUL = 3
+# Months are closed under the kills too, as soon as another has begun.
+CLOSING = {"PQ_MARKET_OPEN_MONTHS": "1", "PQ_MARKET_QUIET": "0"}
 # An attempt may begin this long before its outcome is written.
 ATTEMPT_DEADLINE = 15.0
 
@@ -65,9 +68,12 @@ async def import_while(raging: asyncio.Task[None], scene: Scene, importer: Impor
 async def test_kills(tmp_path: Path, broker) -> None:
     log = f"kafka://{broker.address}" if broker else ""
     victims = [*SERVICES, "kafka"] if broker else SERVICES
-    async with running(tmp_path / "home", log) as product, Receiver(misbehave) as receiver:
+    async with (
+        running(tmp_path / "home", log, **CLOSING) as product,
+        Receiver(misbehave) as receiver,
+    ):
         importer = Importer(product)
-        scene = await set_the_scene(product, importer, receiver.port, seed=SEED, days=2000)
+        scene = await set_the_scene(product, importer, receiver.port, seed=SEED, days=2000, step=4)
         chaos = Chaos(product, random.Random(SEED), victims, broker)
         raging = asyncio.create_task(chaos.rage(KILLS))
         accepted = await import_while(raging, scene, importer)
@@ -75,6 +81,7 @@ async def test_kills(tmp_path: Path, broker) -> None:
         assert len(expected) > 20  # else this proves little
         await receiver.until(lambda: expected.keys() <= receiver.ids, timeout=120)
         await until_quiet(product, timeout=120)
+        await until_closed(product, scene.days[accepted - 1][0], timeout=60)
 
         check_ids(receiver, expected)
         check_repeats(receiver.arrivals, chaos)

@@ -90,6 +90,15 @@ async def _value(product: Product, database: str, query: str) -> Any:
         await connection.close()
 
 
+async def until_closed(product: Product, newest: str, timeout: float) -> None:
+    """Waits until every month before the newest day's is closed."""
+    month, ends = newest[:8] + "01", time.monotonic() + timeout
+    query = "select rows_from::text from quote_storage"
+    while (rows_from := await _value(product, "market", query)) != month:
+        assert time.monotonic() < ends, f"rows begin at {rows_from}, not at {month}"
+        await asyncio.sleep(0.1)
+
+
 async def card_days_in_the_log(product: Product) -> dict[str, list[tuple[str, int]]]:
     """Each card's (day, version) in the order of the log, repeats of an event left out."""
     code, said = await run_pq(
