@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,10 +53,13 @@ from services.market.servicer.risk import RiskServicer
 from services.market.servicer.sources import SourceServicer
 from services.market.servicer.studies import BacktestServicer, FactorServicer
 from services.market.servicer.watchlists import WatchlistServicer
+from services.market.sources import justtcg, pricecharting
 from services.market.sources.adapter import Adapter
 from services.market.sources.cardmarket import Cardmarket
+from services.market.sources.justtcg import JustTcg
 from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
+from services.market.sources.pricecharting import PriceCharting
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.raw import RawFiles, open_raw
 
@@ -99,12 +104,19 @@ def _ingest(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: Pa
 
 def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]:
     """The sources by name, and the way to their servers."""
-    known: list[Adapter] = [
-        Tcgcsv(config.tcgcsv_url),
-        Cardmarket(config.cardmarket_url),
-        PokemonTcg(config.pokemontcg_url),
-    ]
-    ways = {one.name: Polite(one.base, Manners(config.contact), rt.clock) for one in known}
+    plain, key = Manners(config.contact), config.justtcg_key
+    known: dict[Adapter, Manners] = {
+        Tcgcsv(config.tcgcsv_url): plain,
+        Cardmarket(config.cardmarket_url): plain,
+        PokemonTcg(config.pokemontcg_url): plain,
+        JustTcg(config.justtcg_url): replace(
+            plain, pause=justtcg.PAUSE, headers={justtcg.KEY_HEADER: key}
+        ),
+        PriceCharting(lambda: rt.clock.now().date(), config.pricecharting_url): replace(
+            plain, query={pricecharting.TOKEN: config.pricecharting_token}
+        ),
+    }
+    ways = {one.name: Polite(one.base, manners, rt.clock) for one, manners in known.items()}
     for way in ways.values():
         rt.on_drain(way.close)
     return {one.name: one for one in known}, lambda adapter: ways[adapter.name].get
@@ -114,12 +126,13 @@ def _sources(
     rt: Runtime, config: Config, fetching: Fetching, db: Database, tokens: PageTokens
 ) -> None:
     """Sources that are fetched; none without a contact."""
-    off = {} if config.contact else dict.fromkeys(fetching.adapters, "PQ_MARKET_CONTACT is not set")
+    off = _off(config, fetching.adapters)
     unknown = [one.source for one in config.schedule if one.source not in fetching.adapters]
     if unknown:
         raise ConfigError([f"PQ_MARKET_SCHEDULE: there is no source {unknown[0]}"])
-    if config.schedule and not off:
-        scheduling = Scheduling(db, rt.clock, fetching, config.schedule)
+    daily = [one for one in config.schedule if one.source not in off]
+    if daily:
+        scheduling = Scheduling(db, rt.clock, fetching, daily)
         rt.background("schedule", scheduling.run, needs=db)
     rt.servicer(
         matching_pb2_grpc.add_MatchingServiceServicer_to_server,
@@ -131,6 +144,18 @@ def _sources(
             db, tokens, rt.clock, fetching, {one.source: one for one in config.schedule}, off
         ),
     )
+
+
+def _off(config: Config, names: Iterable[str]) -> dict[str, str]:
+    """Which sources are off, and why."""
+    if not config.contact:
+        return dict.fromkeys(names, "PQ_MARKET_CONTACT is not set")
+    off = {}
+    if not config.justtcg_key:
+        off["justtcg"] = "PQ_MARKET_JUSTTCG_KEY is not set"
+    if not config.pricecharting_token:
+        off["pricecharting"] = "PQ_MARKET_PRICECHARTING_TOKEN is not set"
+    return off
 
 
 def _cards(rt: Runtime, config: Config, db: Database, raw: RawFiles, tokens: PageTokens) -> None:

@@ -11,7 +11,9 @@ from libs.config import field
 from libs.runtime import ServiceConfig
 from services.market.domain.schedule import Scheduled, schedule
 from services.market.sources.cardmarket import DEFAULT_URL as CARDMARKET
+from services.market.sources.justtcg import DEFAULT_URL as JUSTTCG
 from services.market.sources.pokemontcg import DEFAULT_URL as POKEMONTCG
+from services.market.sources.pricecharting import DEFAULT_URL as PRICECHARTING
 from services.market.sources.tcgcsv import DEFAULT_URL
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
@@ -30,7 +32,9 @@ def currencies(text: str) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
-DEFAULT_SOURCES = "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,demo=USD"
+DEFAULT_SOURCES = (
+    "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,justtcg=USD,pricecharting=USD,demo=USD"
+)
 
 
 def at_least_one(text: str) -> int:
@@ -89,6 +93,19 @@ class Config(ServiceConfig, ClosingConfig):
     )
     pokemontcg_url: str = field(
         "PQ_MARKET_POKEMONTCG_URL", POKEMONTCG, help="where the Pokémon TCG API is served"
+    )
+    justtcg_url: str = field("PQ_MARKET_JUSTTCG_URL", JUSTTCG, help="where JustTCG is served")
+    justtcg_key: str = field(
+        "PQ_MARKET_JUSTTCG_KEY", "", help="the key for JustTCG, which is off without", secret=True
+    )
+    pricecharting_url: str = field(
+        "PQ_MARKET_PRICECHARTING_URL", PRICECHARTING, help="where PriceCharting is served"
+    )
+    pricecharting_token: str = field(
+        "PQ_MARKET_PRICECHARTING_TOKEN",
+        "",
+        help="the token for PriceCharting, which is off without",
+        secret=True,
     )
     max_file_bytes: int = field(
         "PQ_MARKET_MAX_FILE_BYTES", 32 << 20, help="largest file taken, as it comes"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
@@ -21,11 +21,14 @@ _LONGEST_WAIT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """`pause` seconds between two requests; `contact` tells the server whom to write to."""
+    """`pause` seconds between two requests; `contact` tells the server whom to write to. `headers`
+    and `query` go with each request and hold what it wants of a key: neither is ever told."""
 
     contact: str
     pause: float = 0.1
     timeout: float = 30.0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Polite:
@@ -69,7 +72,8 @@ class Polite:
 
     async def _ask(self, path: str) -> tuple[int | None, bytes, float, str]:
         """Status, body, the seconds of Retry-After, and what to say of a failure."""
-        request = self._connected().get(f"{self._base}/{path}").build_streamed()
+        asking = self._connected().get(f"{self._base}/{path}")
+        request = asking.headers(self._manners.headers).query(self._manners.query).build_streamed()
         body = b""
         try:
             async with request as response:

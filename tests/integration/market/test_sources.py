@@ -16,6 +16,7 @@ from services.market.domain.schedule import schedule
 from services.market.handlers.fetching import Fetching
 from services.market.handlers.scheduling import Scheduling
 from services.market.servicer.sources import SourceServicer
+from services.market.sources.adapter import AwayError
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.raw import open_raw
@@ -58,6 +59,7 @@ class Server:
         self.faults = {}
         self.asked = []
         self.agents = set()
+        self.keys = set()
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -76,6 +78,7 @@ class Server:
         path = head[0].split()[1]
         self.asked.append(path)
         self.agents |= {line[12:] for line in head if line.lower().startswith("user-agent: ")}
+        self.keys |= {line[11:] for line in head if line.lower().startswith("x-api-key: ")}
         faults = self.faults.get(path, [])
         fault = faults.pop(0) if faults else None
         body = self.bodies.get(path, b"")
@@ -236,3 +239,23 @@ async def test_what_is_said_of_sources(scene, world):
         with pytest.raises(AppError) as caught:
             await stub.FetchSource(pb.FetchSourceRequest(name="sources/tcgcsv"))
         assert caught.value.reason == "source_off"
+
+
+async def test_a_key_goes_with_each_request_and_is_told_to_nobody(world):
+    async with Server() as server:
+        manners = Manners("ops@shop.example", headers={"x-api-key": "k-1"}, query={"t": "s-2"})
+        assert "k-1" not in repr(manners)
+        assert "s-2" not in repr(manners)
+
+        async def sleep(_seconds):
+            pass
+
+        polite = Polite(server.url, manners, world.clock, sleep)
+        server.bodies = {"/a?b=c&t=s-2": b"yes"}
+        server.faults = {"/gone?t=s-2": [404]}
+        assert await polite.get("a?b=c") == b"yes"
+        assert server.keys == {"k-1"}
+        with pytest.raises(AwayError) as caught:
+            await polite.get("gone")
+        assert "s-2" not in str(caught.value)
+        await polite.close()
