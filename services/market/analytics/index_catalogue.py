@@ -126,12 +126,14 @@ def members(definition: Definition, panel: Panel) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """By quoted day of a panel the level, the divisor and how many members."""
+    """By quoted day of a panel the level, the divisor and how many members; by rebalancing day who
+    belonged, as rows of the panel."""
 
     days: Sequence[date]
     levels: Floats
     divisors: Floats
     members: npt.NDArray[np.int64]
+    baskets: Mapping[date, npt.NDArray[np.intp]]
 
 
 def levels(definition: Definition, panel: Panel, base: float = BASE) -> Levels:
@@ -144,11 +146,19 @@ def levels(definition: Definition, panel: Panel, base: float = BASE) -> Levels:
         for place, at in enumerate(quoted)
         if place == 0 or definition.rhythm.begins(days[at], days[quoted[place - 1]])
     ]
-    found = follow(panel, lambda then: members(definition, then), definition.weighting, rebalance)
+    baskets: dict[date, npt.NDArray[np.intp]] = {}
+
+    def chosen(then: Panel) -> Mask:
+        mask = members(definition, then)
+        baskets[then.last] = np.flatnonzero(mask)
+        return mask
+
+    found = follow(panel, chosen, definition.weighting, rebalance)
     known = [at for at in quoted if not np.isnan(found.levels[at])]
     return Levels(
         [days[at] for at in known],
         found.levels[known] * (base / BASE),
         found.divisors[known] * (BASE / base),
         found.members[known],
+        baskets,
     )

@@ -34,6 +34,16 @@ class Level:
     data_version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """Who entered an index on a day on which it was made up anew, by ascending numbers;
+    `equal_value` of each, else one copy of each."""
+
+    start: date
+    equal_value: bool
+    cards: Sequence[int]
+
+
 # Card number, sealed, set, its title, year of publication (0: unknown).
 Rows = Sequence[tuple[int, bool, str, str, int]]
 _PAGE = 5000
@@ -115,6 +125,45 @@ async def insert(tx: Tx, source: int, data_version: int, rows: Sequence[tuple[st
     )
 
 
+async def baskets_from(
+    reader: Reader, source: int, first: date
+) -> dict[tuple[str, date], Sequence[int]]:
+    """By index and first day the cards of baskets that count, from a day on."""
+    rows = await reader.fetch(
+        "select distinct on (index_id, start) index_id, start, cards from index_baskets"
+        " where source = $1 and start >= $2 order by index_id, start, data_version desc",
+        source,
+        first,
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def insert_baskets(
+    tx: Tx, source: int, data_version: int, found: Sequence[tuple[str, Basket]]
+) -> None:
+    """Stores baskets; of the same data version they replace those stored before."""
+    await tx.executemany(
+        "insert into index_baskets (source, index_id, start, data_version, equal_value, cards)"
+        " values ($1, $2, $3, $4, $5, $6)"
+        " on conflict (source, index_id, start, data_version) do update set"
+        " equal_value = excluded.equal_value, cards = excluded.cards",
+        [(source, id, one.start, data_version, one.equal_value, one.cards) for id, one in found],
+    )
+
+
+async def basket(reader: Reader, source: str, id: str, day: date) -> Basket | None:
+    """The basket that counts on a day."""
+    row = await reader.fetchrow(
+        "select start, equal_value, cards from index_baskets join sources s using (source)"
+        " where s.name = $1 and index_id = $2 and start <= $3"
+        " order by start desc, data_version desc limit 1",
+        source,
+        id,
+        day,
+    )
+    return None if row is None else Basket(*row)
+
+
 _SHOWN = """
 select i.index_id, s.name, i.title, i.methodology, n.day, n.level, n.members,
     (select level from index_levels b where b.source = i.source and b.index_id = i.index_id
@@ -167,6 +216,19 @@ async def levels(
         limit,
     )
     return [Level(*row) for row in rows]
+
+
+async def level_at(reader: Reader, source: str, id: str, day: date) -> Level | None:
+    """The level of a day that counts."""
+    row = await reader.fetchrow(
+        "select day, level, divisor, members, data_version from index_levels"
+        " join sources s using (source) where s.name = $1 and index_id = $2 and day = $3"
+        " order by data_version desc limit 1",
+        source,
+        id,
+        day,
+    )
+    return None if row is None else Level(*row)
 
 
 async def number(reader: Reader, source: str) -> int | None:

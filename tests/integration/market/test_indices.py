@@ -121,3 +121,76 @@ async def test_an_index_says_how_it_is_made_and_lists_its_levels(world, walk):
             with pytest.raises(AppError) as caught:
                 await client.GetIndex(pb.GetIndexRequest(name=name))
             assert caught.value.kind is kind
+
+
+async def test_the_cards_of_an_index_add_up_to_its_level(world, walk):
+    for number in range(DAYS):
+        # One goes away for good, another for long.
+        gone = {5} if number > 12 else set()
+        gone |= {6} if 3 < number < 40 else set()
+        prices = {n: f"{walk[n - 1, number] / 100:.2f}" for n in CARDS if n not in gone}
+        await world.day(day_of(number), prices)
+    await drain(world, Panels(world.db))
+    tokens = PageTokens(bytes(32), world.clock)
+    async with serving(
+        (indices_pb2_grpc.add_IndexServiceServicer_to_server, IndexServicer(world.db, tokens))
+    ) as server:
+        client = indices_pb2_grpc.IndexServiceStub(server.channel(ANONYMOUS))
+
+        async def cards_of(id, day=""):
+            """All pages: the first one, and the cards of all."""
+            found, token, first = [], "", None
+            while first is None or token:
+                page = await client.ListIndexConstituents(
+                    pb.ListIndexConstituentsRequest(
+                        parent=f"indices/tcgplayer:{id}", day=day, page_size=7, page_token=token
+                    )
+                )
+                first = first or page
+                found += page.constituents
+                token = page.next_page_token
+            return first, found
+
+        for id in ("all-equal", "all-price", "all-held", "top-100"):
+            for number in (0, 1, 12, 20, 21, 34, 35, 42, 44, 49):
+                page, found = await cards_of(id, day_of(number))
+                assert page.level.day == day_of(number)
+                points = sum(one.points for one in found)
+                assert points == pytest.approx(page.level.level, rel=1e-9), (id, number)
+                held = [one for one in found if not one.left]
+                assert len(held) == page.level.member_count
+        page, found = await cards_of("all-held")
+        assert (page.start_day, page.level.day) == (day_of(0), day_of(49))
+        left = {one.card: (one.price_day, one.copies, one.points) for one in found if one.left}
+        assert left == {
+            "cards/pokemon-5-holofoil": (day_of(12), 0, 0),
+            "cards/pokemon-6-holofoil": (day_of(49), 0, 0),
+        }
+        kept = next(one for one in found if one.card == "cards/pokemon-8-holofoil")
+        assert kept.price == f"{walk[7, 49] / 100:.2f}"
+        assert kept.start_price == f"{walk[7, 0] / 100:.2f}"
+        page, _ = await cards_of("all-equal")
+        assert page.start_day == "2025-05-01"
+        for day in ("2025-04-09", day_of(50)):
+            with pytest.raises(AppError) as caught:
+                await cards_of("all-equal", day)
+            assert caught.value.kind is Kind.NOT_FOUND
+
+
+async def test_a_basket_that_comes_out_otherwise_is_kept_beside_the_old_one(world, walk):
+    for number in range(3):
+        await take(world, walk, number)
+    await drain(world, Panels(world.db))
+    before = await world.rows("index_baskets")
+    # On the first day one costs less than belongs.
+    await take(world, walk, 0, **{"3": 50})
+    await drain(world, Panels(world.db))
+    rows = await world.db.fetch(
+        "select data_version, cardinality(cards) as cards from index_baskets"
+        " where index_id = 'all-equal' order by data_version"
+    )
+    assert [row["cards"] for row in rows] == [24, 23]
+    assert await world.rows("index_baskets") > before
+    await take(world, walk, 3)
+    await drain(world, Panels(world.db))
+    assert len(await world.db.fetch("select from index_baskets where index_id = 'all-equal'")) == 2

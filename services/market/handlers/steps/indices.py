@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
@@ -19,13 +19,13 @@ import numpy as np
 from libs.db import Tx
 from services.market.analytics import index_catalogue
 from services.market.analytics.index_catalogue import Attributes, Definition, Mask, Rhythm
-from services.market.analytics.indices import BASE
+from services.market.analytics.indices import BASE, Weighting
 from services.market.analytics.panel import NONE, Panel
 from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
 from services.market.store import indices as store
 from services.market.store import shelf, snapshots
-from services.market.store.indices import Level
+from services.market.store.indices import Basket, Level
 from services.market.store.panels import Panels, Prices
 
 # Followed from another day a level differs in its last bits.
@@ -34,17 +34,20 @@ _SAME = 1e-9
 Known = Mapping[str, Mapping[date, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    definition: Definition
-    rows: Mask
+@dataclass(slots=True)
+class _Made:
+    """The indices there are, the levels that are new or came out otherwise, and the baskets."""
+
+    definitions: list[Definition] = field(default_factory=list)
+    levels: list[tuple[str, Level]] = field(default_factory=list)
+    baskets: list[tuple[str, Basket]] = field(default_factory=list)
 
 
 class Indices:
     """See analytics.indices for the method, analytics.index_catalogue for the indices."""
 
     name = "indices"
-    code_version = "indices-1"
+    code_version = "indices-2"
 
     def __init__(self) -> None:
         # Sixty thousand rows that change with catalogues and new cards alone.
@@ -58,11 +61,20 @@ class Indices:
         prices = await panels.upto(day.source_number, last)
         rows = await self._attributes(tx, day.source_number)
         known = await store.at(tx, day.source_number, prices.market.first, last)
-        groups, found = await asyncio.to_thread(_followed, prices, rows, known, day.day)
-        told = [(g.definition.id, g.definition.title, g.definition.methodology) for g in groups]
+        made = await asyncio.to_thread(_followed, prices, rows, known, day.day)
+        told = [(one.id, one.title, one.methodology) for one in made.definitions]
         await store.note(tx, day.source_number, told)
-        await store.insert(tx, day.source_number, day.data_version, found)
-        return {"indices": len(groups), "levels": len(found)}
+        await store.insert(tx, day.source_number, day.data_version, made.levels)
+        await self._note_baskets(tx, day, made.baskets)
+        return {"indices": len(made.definitions), "levels": len(made.levels)}
+
+    async def _note_baskets(
+        self, tx: Tx, day: DayVersion, found: Sequence[tuple[str, Basket]]
+    ) -> None:
+        first = min(basket.start for _, basket in found)
+        known = await store.baskets_from(tx, day.source_number, first)
+        new = [(id, one) for id, one in found if list(known.get((id, one.start), ())) != one.cards]
+        await store.insert_baskets(tx, day.source_number, day.data_version, new)
 
     async def _attributes(self, tx: Tx, source: int) -> store.Rows:
         cards, catalogues, _ = await shelf.state(tx)
@@ -84,15 +96,13 @@ def attributes_of(prices: Prices, rows: store.Rows) -> Attributes:
     )
 
 
-def _followed(
-    prices: Prices, rows: store.Rows, known: Known, since: date
-) -> tuple[list[_Group], list[tuple[str, Level]]]:
+def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _Made:
     attributes = attributes_of(prices, rows)
     quoted = (prices.market.cents != NONE).any(axis=0)
     days = [day for day, there in zip(prices.market, quoted, strict=True) if there]
-    groups, found = [], []
+    made = _Made()
     for definition, mask in index_catalogue.definitions(attributes):
-        groups.append(_Group(definition, mask))
+        made.definitions.append(definition)
         had = known.get(definition.id, {})
         start = _start(definition.rhythm, days, since)
         base = had.get(start)
@@ -100,12 +110,18 @@ def _followed(
             start, base = prices.market.first, BASE
         panel = _cut(prices.market, mask, start)
         levels = index_catalogue.levels(definition, panel, base)
-        found += [
+        made.levels += [
             (definition.id, one)
             for one in _rows(levels)
             if not math.isclose(had.get(one.day, math.nan), one.level, rel_tol=_SAME)
         ]
-    return groups, found
+        equal = definition.weighting is Weighting.EQUAL
+        cards = prices.cards[mask]
+        made.baskets += [
+            (definition.id, Basket(day, equal, cards[places].tolist()))
+            for day, places in levels.baskets.items()
+        ]
+    return made
 
 
 def _start(rhythm: Rhythm, days: list[date], day: date) -> date:
