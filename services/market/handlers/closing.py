@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -39,10 +40,20 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """A source's tiles of a month, and how many quotes they hold."""
+    """A source's tiles of a month: their first cards, how many quotes they hold, their data."""
 
-    month: Month
+    firsts: Ints
+    count: int
     data: list[list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A month as it was with so many versions of its days, packed by source."""
+
+    month: date
+    versions: int
+    sources: Mapping[int, _Packed]
 
 
 class MonthChangedError(Exception):
@@ -56,6 +67,7 @@ class Closing:
         self._db = db
         self._clock = clock
         self._rule = rule
+        self._ready: _Ready | None = None
 
     async def due(self) -> date | None:
         """The month to close next, None where none is due."""
@@ -77,32 +89,43 @@ class Closing:
         month = await self.due()
         if month is None:
             return None
-        versions = await snapshots.count(self._db, month, months.following(month))
-        packed: dict[int, _Packed] = {}
-        for source in (await sources.read_all(self._db)).values():
-            packed[source.number] = await self._pack(source.number, month)
+        # What had to wait for a lock is not packed again.
+        ready = self._ready = await self._prepared(month)
         try:
             async with self._db.transaction() as tx:
-                await self._move(tx, month, versions, packed)
+                await self._move(tx, ready)
         except (asyncpg.LockNotAvailableError, MonthChangedError) as error:
-            log.info(
-                "a month waits to be closed", extra={"month": f"{month:%Y-%m}", "why": repr(error)}
-            )
+            if isinstance(error, MonthChangedError):
+                self._ready = None
+            told = {"month": f"{month:%Y-%m}", "why": repr(error)}
+            log.info("a month waits to be closed", extra=told)
             return None
-        size = sum(len(tile) for one in packed.values() for field in one.data for tile in field)
-        count = sum(one.month.count() for one in packed.values())
-        log.info(
-            "a month is closed", extra={"month": f"{month:%Y-%m}", "quotes": count, "bytes": size}
+        self._ready = None
+        count = sum(one.count for one in ready.sources.values())
+        size = sum(
+            len(tile) for one in ready.sources.values() for data in one.data for tile in data
         )
+        done = {"month": f"{month:%Y-%m}", "quotes": count, "bytes": size}
+        log.info("a month is closed", extra=done)
         return month
+
+    async def _prepared(self, month: date) -> _Ready:
+        versions = await snapshots.count(self._db, month, months.following(month))
+        ready = self._ready
+        if ready is not None and (ready.month, ready.versions) == (month, versions):
+            return ready
+        known = (await sources.read_all(self._db)).values()
+        packed = {one.number: await self._pack(one.number, month) for one in known}
+        return _Ready(month, versions, packed)
 
     async def _pack(self, source: int, month: date) -> _Packed:
         last = months.following(month) - timedelta(days=1)
         cards, days, *fields = await quotes.read_rows(self._db, source, month, last)
         return await asyncio.to_thread(_packed, month, cards, days - wire.day_number(month), fields)
 
-    async def _move(self, tx: Tx, month: date, versions: int, packed: dict[int, _Packed]) -> None:
+    async def _move(self, tx: Tx, ready: _Ready) -> None:
         """Puts tiles in the place of a month's rows. Raises MonthChangedError."""
+        month, following = ready.month, months.following(ready.month)
         await tx.execute(f"set local lock_timeout = '{_PATIENCE}'")
         for source in sorted((await sources.read_all(tx)).values(), key=lambda one: one.number):
             await sources.lock(tx, source)
@@ -110,14 +133,12 @@ class Closing:
         if await quotes.oldest_partition(tx) != month:
             raise MonthChangedError("it is closed")
         await quotes.lock_month(tx, month)
-        following = months.following(month)
-        if await snapshots.count(tx, month, following) != versions:
+        if await snapshots.count(tx, month, following) != ready.versions:
             raise MonthChangedError("it got another version")
-        rows = await quotes.count_rows(tx, month)
-        if rows != sum(one.month.count() for one in packed.values()):
+        if await quotes.count_rows(tx, month) != sum(one.count for one in ready.sources.values()):
             raise MonthChangedError("its rows are not those that were read")
-        for number, one in packed.items():
-            await tiles.insert(tx, number, month, one.month.firsts, one.data)
+        for number, one in ready.sources.items():
+            await tiles.insert(tx, number, month, one.firsts, one.data)
             if await tiles.packed_month(tx, number, month) != one.data:
                 raise AssertionError(f"the tiles of {month} are not stored as they were packed")
         await tiles.advance(tx, following)
@@ -133,4 +154,4 @@ def _packed(month: date, cards: Ints, columns: Ints, fields: list[Ints]) -> _Pac
     again = tiles.opened(made.firsts, data, month)
     if not np.array_equal(again.cells, made.cells):
         raise AssertionError(f"the tiles of {month} do not open as they were packed")
-    return _Packed(made, data)
+    return _Packed(made.firsts, made.count(), data)
