@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -72,6 +73,18 @@ class Reading:
         reasons = dict(zip(NAMES, block.reasons[:, places[0]].tolist(), strict=True))
         return CardNumbers(of, values, reasons)
 
+    async def over_days(
+        self, id: str, source: int, signal: str, before: date | None, limit: int
+    ) -> list[tuple[Published, float, int]]:
+        """A card's signal on the days that are kept, newest first: the version, the value (NaN
+        where unknown) and the reason. Days before the card was known, the oldest ones, are left
+        out."""
+        number = await self._number(id)
+        packed = await signal_blocks.of_card_before(self._db, source, number, before, limit)
+        of = await published.of_days(self._db, source, [day for day, _, _ in packed])
+        values = await asyncio.to_thread(_one_signal, packed, number, signal)
+        return [(of[day], *values[day]) for day, _, _ in packed if day in of and day in values]
+
     async def ticks(self, id: str, of: Published) -> list[Tick]:
         """A card's suspect ticks of the last ninety days."""
         first = of.of.day - timedelta(days=KEPT_DAYS)
@@ -111,6 +124,19 @@ class Reading:
         if number is None:
             raise not_found(f"cards/{id}")
         return number
+
+
+def _one_signal(
+    packed: Sequence[tuple[date, int, bytes]], number: int, signal: str
+) -> dict[date, tuple[float, int]]:
+    found = {}
+    for day, _, data in packed:
+        block = blocks.unpack(data, len(LAYOUT), len(NAMES))
+        [places] = np.nonzero(block.cards == number)
+        if len(places):
+            value = float(block.values[LAYOUT.index(signal), places[0]])
+            found[day] = value, int(block.reasons[NAMES.index(signal), places[0]])
+    return found
 
 
 def _joined(packed: list[bytes]) -> blocks.Block:

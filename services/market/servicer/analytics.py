@@ -82,6 +82,38 @@ class AnalyticsServicer(analytics_pb2_grpc.AnalyticsServiceServicer):
             values=[_signal_value(name, found) for name in NAMES],
         )
 
+    async def ListCardSignalDays(
+        self, request: pb.ListCardSignalDaysRequest, _context: Any
+    ) -> pb.ListCardSignalDaysResponse:
+        """A page of a signal over time."""
+        id, signal = names.card_id(request.parent, "parent"), request.signal
+        name = signal.removeprefix("signals/")
+        if name not in NAMES or name == signal:
+            told = f"expected one of signals/{', signals/'.join(NAMES)}; got {signal[:80]!r}"
+            raise invalid("signal", told, "unknown_value")
+        of = (await self._reading.published(request.source, None)).of
+        page = self._tokens.page(
+            method="ListCardSignalDays",
+            page_size=request.page_size,
+            page_token=request.page_token,
+            default=90,
+            question=(id, signal, of.source),
+        )
+        before = date.fromisoformat(str(page.cursor[0])) if page.cursor else None
+        found = await self._reading.over_days(id, of.source_number, name, before, page.size + 1)
+        shown, token = self._tokens.cut(page, found, lambda last: [last[0].of.day.isoformat()])
+        return pb.ListCardSignalDaysResponse(
+            days=[
+                pb.CardSignalDay(
+                    value=_known(value),
+                    reason=pb.UnknownReason.ValueType(reason),
+                    basis=basis(version),
+                )
+                for version, value, reason in shown
+            ],
+            next_page_token=token,
+        )
+
     async def GetCardQuality(
         self, request: pb.GetCardQualityRequest, _context: Any
     ) -> pb.CardQuality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -28,6 +29,17 @@ async def newest(
         day,
     )
     return None if row is None else _published(row)
+
+
+async def of_days(reader: Reader, source: int, days: Sequence[date]) -> dict[date, Published]:
+    """The newest version of each of these days."""
+    rows = await reader.fetch(
+        f"select distinct on (day) * from ({_SELECT} where p.source = $1"
+        " and p.day = any($2::date[])) p order by day, version desc",
+        source,
+        days,
+    )
+    return {row["day"]: _published(row) for row in rows}
 
 
 async def newest_of_each(reader: Reader) -> list[Published]:

@@ -38,6 +38,22 @@ async def of_card(reader: Reader, day: DayVersion, card: int) -> bytes | None:
     return data
 
 
+async def of_card_before(
+    reader: Reader, source: int, card: int, before: date | None, limit: int
+) -> list[tuple[date, int, bytes]]:
+    """By day the newest version that is kept and the block that may hold a card, newest first."""
+    rows = await reader.fetch(
+        "select distinct on (day) day, version, data from signal_blocks"
+        " where source = $1 and first_card <= $2 and last_card >= $2"
+        " and ($3::date is null or day < $3) order by day desc, version desc limit $4",
+        source,
+        card,
+        before,
+        limit,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 async def of_day(reader: Reader, day: DayVersion) -> list[bytes]:
     """All blocks of a version, in order."""
     rows = await reader.fetch(

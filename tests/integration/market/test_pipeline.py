@@ -134,6 +134,50 @@ async def test_a_day_is_published_with_signals_that_equal_the_computation(world,
     assert sum(value.HasField("value") for value in shown.values) > 8
 
 
+async def test_a_signal_over_time_is_that_of_each_day(world, client, walk):
+    await history(world, walk, 40)
+    # One comes late.
+    await world.day(day_of(40), {999: "5.00", 1: "1.00"})
+    assert await drain(runner(world)) == 41
+    days, token = [], None
+    while token != "":
+        page = await client.analytics.ListCardSignalDays(
+            pb.ListCardSignalDaysRequest(
+                parent=f"cards/{card(7)}",
+                signal="signals/volatility_30",
+                page_size=15,
+                page_token=token or "",
+            )
+        )
+        days += page.days
+        token = page.next_page_token
+    assert [one.basis.snapshot for one in days] == [
+        f"snapshots/tcgplayer-{day_of(n)}-v1" for n in range(40, -1, -1)
+    ]
+    assert any(one.HasField("value") for one in days)
+    assert any(one.reason for one in days)
+    for number in (0, 20, 40):
+        whole = await client.analytics.GetCardSignals(
+            pb.GetCardSignalsRequest(name=f"cards/{card(7)}/signals", day=day_of(number))
+        )
+        [alone] = [one for one in whole.values if one.signal == "signals/volatility_30"]
+        shown = days[40 - number]
+        assert (shown.basis, shown.reason) == (whole.basis, alone.reason)
+        assert shown.HasField("value") == alone.HasField("value")
+        assert shown.value == alone.value
+    late = await client.analytics.ListCardSignalDays(
+        pb.ListCardSignalDaysRequest(parent=f"cards/{card(999)}", signal="signals/slope_7")
+    )
+    assert [one.basis.snapshot for one in late.days] == [f"snapshots/tcgplayer-{day_of(40)}-v1"]
+    assert late.days[0].reason
+    for wrong in ("slope_7", "signals/x"):
+        with pytest.raises(AppError) as caught:
+            await client.analytics.ListCardSignalDays(
+                pb.ListCardSignalDaysRequest(parent=f"cards/{card(7)}", signal=wrong)
+            )
+        assert caught.value.reason == "unknown_value"
+
+
 async def test_ranks_go_on_from_page_to_page_and_belong_to_one_version(world, client, walk):
     await history(world, walk, 40)
     await drain(runner(world))
