@@ -51,7 +51,7 @@ async def run(scale: int) -> list[Row]:
             closed = time.monotonic() - began
             watching.cancel()
             bytes_ = await _value(product, "select pg_database_size(current_database())")
-            raw = sum(file.stat().st_size for file in (folder / "home/raw").rglob("*.*"))
+            raw = sum(file.stat().st_size for file in (folder / "home/raw").rglob("*"))
             whole = scale == 16
             told = (
                 f"{DAYS} days × {cards:,} cards, {size / 1e6:,.0f} MB of files; accepted"
@@ -143,7 +143,7 @@ def _write(folder: Path, cards: int) -> int:
         lines = ["date,category,group_id,product_id,subtype,market,low,mid,high,direct_low"]
         lines += [
             f"{day},pokemon,{card // 200},{card},Normal,{','.join(values)}"
-            for card, values in enumerate(zip(*columns, strict=True))
+            for card, values in enumerate(zip(*columns, strict=True), 1)
         ]
         data = gzip.compress("\r\n".join([*lines, ""]).encode(), 1)
         (folder / f"{day}.csv.gz").write_bytes(data)

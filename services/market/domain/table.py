@@ -72,7 +72,8 @@ class Reader(dict[str, T], Generic[T]):
         try:
             value = self._read(text)
         except FieldError as error:
-            self.refused[text] = error
+            # Its traceback would hold the whole file, in a circle that only the collector breaks.
+            self.refused[text] = error.with_traceback(None)
             value = self.bad
         self[text] = value
         return value

@@ -1,12 +1,13 @@
 """Price files: every bad line, and what is said of it."""
 
+import gc
 import gzip
 import zlib
 from datetime import date
 
 import pytest
 
-from services.market.domain import cards, money, packing, prices
+from services.market.domain import cards, money, packing, prices, table
 from services.market.domain.faults import FileRefusedError
 
 HEADING = "date,category,group_id,product_id,subtype,market,low,mid,high,direct_low"
@@ -164,3 +165,16 @@ def test_ids_are_stable():
     assert cards.card_id(("mtg", 1, "1st Edition – Éclat!")) == "mtg-1-1st-edition-eclat"
     assert cards.shard("pokemon-42346-reverse-holofoil") == 43
     assert cards.ID.fullmatch("pokemon-42346-reverse-holofoil")
+
+
+def test_a_file_with_a_fault_is_let_go_of_at_once():
+    # Not by the collector: its turn may come after many large files.
+    gc.collect()
+    gc.disable()
+    try:
+        parsed = parse(GOOD, GOOD.replace("42346", "0"))
+        assert len(parsed.faults) == 1
+        del parsed
+        assert not [one for one in gc.get_objects() if isinstance(one, table.Reader)]
+    finally:
+        gc.enable()
