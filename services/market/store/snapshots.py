@@ -59,6 +59,14 @@ async def newest_version(reader: Reader, source: str, day: date) -> int:
     return version
 
 
+async def first_day(reader: Reader, source: int) -> date | None:
+    """A source's first day."""
+    day: date | None = await reader.fetchval(
+        "select min(day) from snapshots where source = $1", source
+    )
+    return day
+
+
 async def newest_day(reader: Reader) -> date | None:
     """The newest day of any source."""
     day: date | None = await reader.fetchval("select max(day) from snapshots")

@@ -19,6 +19,7 @@ from services.market.store.panels import Panels
 FIRST = date(2025, 4, 10)
 CARDS = range(1, 26)
 DAYS = 50
+LAST = timedelta(days=DAYS - 1)
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +195,24 @@ async def test_a_basket_that_comes_out_otherwise_is_kept_beside_the_old_one(worl
     await take(world, walk, 3)
     await drain(world, Panels(world.db))
     assert len(await world.db.fetch("select from index_baskets where index_id = 'all-equal'")) == 2
+
+
+async def test_after_a_time_without_runs_an_index_goes_on_where_it_was(world, walk, monkeypatch):
+    for number in range(5):
+        await take(world, walk, number)
+    await drain(world, Panels(world.db))
+    before = await stored(world)
+    # Runs are missed from here on, and the window has moved past the first days.
+    for number in range(5, DAYS):
+        await take(world, walk, number)
+    await world.db.execute("update pipeline_runs set state = 2 where day < $1", FIRST + LAST)
+    monkeypatch.setattr("services.market.store.panels.Panels.upto.__defaults__", (DAYS - 3,))
+    await drain(world, Panels(world.db))
+    after = await stored(world)
+    assert {key: after[key] for key in before} == before
+    rows = await world.db.fetch("select count(*) from index_levels group by index_id, day")
+    assert {row[0] for row in rows} == {1}
+    held = {day: level for (id, day), level in after.items() if id == "all-price"}
+    moves = np.diff(np.log([held[day] for day in sorted(held)]))
+    assert len(held) == DAYS
+    assert np.abs(moves).max() < 0.1

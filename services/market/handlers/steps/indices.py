@@ -61,7 +61,8 @@ class Indices:
         prices = await panels.upto(day.source_number, last)
         rows = await self._attributes(tx, day.source_number)
         known = await store.at(tx, day.source_number, prices.market.first, last)
-        made = await asyncio.to_thread(_followed, prices, rows, known, day.day)
+        whole = await snapshots.first_day(tx, day.source_number) == prices.market.first
+        made = await asyncio.to_thread(_followed, prices, rows, known, day.day, whole=whole)
         told = [(one.id, one.title, one.methodology) for one in made.definitions]
         await store.note(tx, day.source_number, told)
         await store.insert(tx, day.source_number, day.data_version, made.levels)
@@ -96,7 +97,7 @@ def attributes_of(prices: Prices, rows: store.Rows) -> Attributes:
     )
 
 
-def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _Made:
+def _followed(prices: Prices, rows: store.Rows, known: Known, since: date, *, whole: bool) -> _Made:
     attributes = attributes_of(prices, rows)
     quoted = (prices.market.cents != NONE).any(axis=0)
     days = [day for day, there in zip(prices.market, quoted, strict=True) if there]
@@ -104,10 +105,7 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _M
     for definition, mask in index_catalogue.definitions(attributes):
         made.definitions.append(definition)
         had = known.get(definition.id, {})
-        start = _start(definition.rhythm, days, since)
-        base = had.get(start)
-        if base is None:  # its first run, or nothing was quoted at that price then
-            start, base = prices.market.first, BASE
+        start, base = _start(definition.rhythm, days, since, had, whole=whole)
         panel = _cut(prices.market, mask, start)
         levels = index_catalogue.levels(definition, panel, base)
         made.levels += [
@@ -124,16 +122,24 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _M
     return made
 
 
-def _start(rhythm: Rhythm, days: list[date], day: date) -> date:
-    """The first quoted day of the period before which `day` lies: a period's first day still
-    belongs to the basket before."""
-    start = days[0]
-    for before, then in pairwise(days):
-        if then >= day:
-            break
-        if rhythm.begins(then, before):
-            start = then
-    return start
+def _start(
+    rhythm: Rhythm, days: Sequence[date], day: date, had: Mapping[date, float], *, whole: bool
+) -> tuple[date, float]:
+    """Where to follow from, and the level there: the newest first day of a period before `day`
+    that has one; a period's first day still belongs to the basket before.
+
+    Before the second period of an index that is its first day. Where the days begin later than the
+    source's (not `whole`) and no period in them has a level, for there were no runs for long, it is
+    the newest day with a level: the basket is made up anew there, and the level goes on.
+    """
+    begun = [then for before, then in pairwise(days) if then < day and rhythm.begins(then, before)]
+    for start in reversed(begun):
+        if start in had:
+            return start, had[start]
+    if whole or days[0] not in had:
+        return days[0], had.get(days[0], BASE)
+    start = max((known for known in had if known < day), default=days[0])
+    return start, had[start]
 
 
 def _cut(panel: Panel, rows: Mask, start: date) -> Panel:
