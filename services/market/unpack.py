@@ -32,11 +32,11 @@ _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
 def main(argv: Sequence[str]) -> int:
     """The command; answers its exit code: 0, 1 for what went wrong, 2 for wrong arguments."""
-    wanted = _arguments(argv)
-    try:
-        return asyncio.run(_unpack(os.environ["PQ_DATABASE_URL"], wanted))
-    except KeyError:
+    wanted, url = _arguments(argv), os.environ.get("PQ_DATABASE_URL")
+    if url is None:
         return _failed("PQ_DATABASE_URL is not set: it says where the market's database is")
+    try:
+        return asyncio.run(_unpack(url, wanted))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -29,7 +29,7 @@ from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
 from services.market.handlers.closing import Closing, Rule
 from services.market.handlers.steps import steps
-from services.market.store import latest, quotes
+from services.market.store import latest, plans, quotes
 from services.market.store.panels import Panels, Prices
 from tests.bench import Row
 
@@ -77,6 +77,7 @@ async def _measured(dsn: str, cards: int, scale: int) -> list[Row]:
         taken = await _steps(db, panels, last)  # kernels are compiled, plans made
         taken = await _steps(db, panels, last)
         size = await _size(db)
+        late, new = [await _another_day(db, cards, day) for day in (FIRST, last)]
     finally:
         await db.close()
     alone = _signals(prices)
@@ -92,6 +93,13 @@ async def _measured(dsn: str, cards: int, scale: int) -> list[Row]:
         ),
         _at_most(
             "closing", scale, closing, "s", None, f"a month; {before:.0f} MB become {size:.0f}"
+        ),
+        Row(
+            *("analytics.late_day", scale, late, "s"),
+            at_least=False,
+            rival="the same into an open month",
+            rival_value=new,
+            note="a whole day replaced in a closed month",
         ),
         Row(
             "analytics.signals",
@@ -118,6 +126,17 @@ def _at_most(
 async def _loaded(db: Database) -> float:
     begun = time.perf_counter()
     await Panels(db).upto(1, FIRST + timedelta(days=DAYS - 1))
+    return time.perf_counter() - begun
+
+
+async def _another_day(db: Database, cards: int, day: date) -> float:
+    """Seconds for other quotes of all cards on a day that has some."""
+    numbers = np.arange(1, cards + 1, dtype=np.int32)
+    cents = np.random.default_rng(2).integers(1, 100_000, (cards, 5)).astype(np.int32)
+    begun = time.perf_counter()
+    async with db.transaction() as tx:
+        await plans.expect(tx, cards)
+        await quotes.write(tx, 1, day, numbers, cents, gone=numbers)
     return time.perf_counter() - begun
 
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import os
 import tempfile
 import time
 from datetime import date, timedelta
 from pathlib import Path
 
-import asyncpg
 import numpy as np
 import psutil
 
 from tests.bench import Row
-from tests.e2e.product import PQ, Product, running
+from tests.bench.product import ingest, value
+from tests.e2e.product import Product, running
 
 CARDS = 64_000
 DAYS = 584
@@ -37,9 +36,10 @@ async def run(scale: int) -> list[Row]:
         folder = Path(name)
         size = await asyncio.to_thread(_write, folder / "days", cards)
         async with running(folder / "home") as product:
-            watching = asyncio.create_task(_watched(product))
+            peaks: dict[str, int] = {}
+            watching = asyncio.create_task(_watch(product, peaks))
             began = time.monotonic()
-            await _ingest(product, folder / "days")
+            await ingest(product, folder / "days")
             accepted = time.monotonic() - began
             last = FIRST + timedelta(days=DAYS - 1)
             await _until(product, "select count(*) from published where day = $1", last)
@@ -50,8 +50,9 @@ async def run(scale: int) -> list[Row]:
             await _until(product, "select count(*) from quote_storage where rows_from = $1", kept)
             closed = time.monotonic() - began
             watching.cancel()
-            bytes_ = await _value(product, "select pg_database_size(current_database())")
-            raw = sum(file.stat().st_size for file in (folder / "home/raw").rglob("*"))
+            database = await value(product, "market", "select pg_database_size(current_database())")
+            files = (path for path in (folder / "home/raw").rglob("*") if path.is_file())
+            raw = sum(path.stat().st_size for path in files)
             whole = scale == 16
             told = (
                 f"{DAYS} days × {cards:,} cards, {size / 1e6:,.0f} MB of files; accepted"
@@ -61,14 +62,11 @@ async def run(scale: int) -> list[Row]:
             return [
                 _row("published", scale, published, "s", 25 * 60 if whole else None, told),
                 _row(
-                    *("size", scale, (bytes_ + raw) / 1e6, "MB", 1500 if whole else None),
-                    f"database {bytes_ / 1e6:,.0f}, raw files {raw / 1e6:,.0f}",
+                    *("size", scale, (database + raw) / 1e6, "MB", 1500 if whole else None),
+                    f"database {database / 1e6:,.0f}, raw files {raw / 1e6:,.0f}",
                 ),
                 _row("memory", scale, peak, "MB", 700 if whole else None, _told(peaks)),
             ]
-
-
-peaks: dict[str, int] = {}
 
 
 def _told(found: dict[str, int]) -> str:
@@ -79,9 +77,8 @@ def _row(name: str, scale: int, value: float, unit: str, target: float | None, n
     return Row(f"history.{name}", scale, value, unit, target, at_least=False, note=note)
 
 
-async def _watched(product: Product) -> None:
+async def _watch(product: Product, peaks: dict[str, int]) -> None:
     """Notes the most memory of the market's processes, looked at twice a second."""
-    peaks.clear()
     supervisor = psutil.Process(product.supervisor_pid)
     while True:
         for process in supervisor.children(recursive=True):
@@ -94,29 +91,11 @@ async def _watched(product: Product) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _ingest(product: Product, folder: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(str(PQ), "ingest", "--json", str(folder)),
-        env={**os.environ, "PQ_HOME": str(product.home)},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    if await process.wait() != 0:
-        raise RuntimeError(f"pq ingest ended with {process.returncode}")
-
-
 async def _until(product: Product, query: str, *args: object) -> None:
     ends = time.monotonic() + PATIENCE
-    while not await _value(product, query, *args):
+    while not await value(product, "market", query, *args):
         assert time.monotonic() < ends, query
         await asyncio.sleep(0.2)
-
-
-async def _value(product: Product, query: str, *args: object) -> int:
-    connection = await asyncpg.connect(product.endpoints["databases"]["market"])
-    try:
-        return await connection.fetchval(query, *args)
-    finally:
-        await connection.close()
 
 
 def _write(folder: Path, cards: int) -> int:

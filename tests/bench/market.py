@@ -38,7 +38,6 @@ from services.market.handlers.ingest import ImportFile, Limits
 from services.market.handlers.release import Release
 from services.market.servicer.market import MarketServicer
 from services.market.store import quotes
-from services.market.store.history import RowHistory
 from tests.bench import Row
 from tests.integration.market.world import World, open_world
 
@@ -147,7 +146,6 @@ async def _reads(world: World, scale: int) -> list[Row]:
     service = MarketServicer(
         world.db,
         PageTokens(bytes(32), world.clock),
-        RowHistory(),
         browsing,
         Release(world.db, world.clock, world.ids),
     )

@@ -44,15 +44,15 @@ async def _memory(product: Product) -> Row:
 
 async def _full_day(product: Product, folder: Path, alerts: int, scale: int) -> list[Row]:
     first, second, *_ = (_kept(folder, number, data) for number, data in enumerate(days(1)))
-    await _ingest(product, first)
+    await ingest(product, first)
     await _until_evaluated(product)
     await _watch(product, alerts)
     began = time.monotonic()
-    await _ingest(product, second)
+    await ingest(product, second)
     accepted = time.monotonic() - began
     await _until_evaluated(product)
     evaluated = time.monotonic() - began
-    fired = await _value(product, "alerts", "select count(*) from firings")
+    fired = await value(product, "alerts", "select count(*) from firings")
     note = f"{alerts:,} active alerts, {fired:,} fired"
     return [
         Row("product.day_accepted", scale, accepted, "s", note="`pq ingest` has returned"),
@@ -66,7 +66,7 @@ def _kept(folder: Path, number: int, data: bytes) -> Path:
     return path
 
 
-async def _ingest(product: Product, file: Path) -> None:
+async def ingest(product: Product, file: Path) -> None:
     """As a person does it, the start of the command included."""
     process = await asyncio.create_subprocess_exec(
         *(str(PQ), "ingest", "--json", str(file)),
@@ -83,7 +83,7 @@ async def _until_evaluated(product: Product) -> None:
     log = await asyncpg.connect(product.endpoints["event_log"])
     try:
         while True:
-            waiting = await _value(product, "market", "select count(*) from event_outbox")
+            waiting = await value(product, "market", "select count(*) from event_outbox")
             ends = await log.fetch(
                 "select partition, next from log_parts where topic = 'pq.market.prices.v1'"
             )
@@ -138,10 +138,10 @@ async def _watch(product: Product, count: int) -> None:
         await alerts.close()
 
 
-async def _value(product: Product, database: str, query: str) -> int:
+async def value(product: Product, database: str, query: str, *args: object) -> int:
     connection = await asyncpg.connect(product.endpoints["databases"][database])
     try:
-        value: int = await connection.fetchval(query)
-        return value
+        found: int = await connection.fetchval(query, *args)
+        return found
     finally:
         await connection.close()

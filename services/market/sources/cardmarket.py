@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from services.market.sources import shapes
@@ -24,7 +23,6 @@ _LIST = "productCatalog/productList/products_{}_{}.json"
 # Our fields by theirs: the trend is what Cardmarket takes for the market price.
 _FIELDS = {"market": "trend", "low": "low", "mid": "avg"}
 _PRINTINGS = {"Plain": "", "Foil": "-holo"}
-_CENT = Decimal("0.01")
 
 
 class Cardmarket:
@@ -83,8 +81,4 @@ def _quotes(part: str, one: Mapping[str, Any], names: Mapping[int, str]) -> Iter
 
 def _price(part: str, one: Mapping[str, Any], field: str) -> str:
     """To the cent: averages have more places."""
-    value = shapes.price(part, one, field)
-    if value is None:
-        return ""
-    cents = value.quantize(_CENT, ROUND_HALF_UP)
-    return f"{cents:f}" if cents else ""
+    return shapes.to_the_cent(shapes.price(part, one, field))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from services.market.sources import shapes
@@ -27,7 +26,6 @@ MAX_PAGES = 1000
 _CARDS = "v1/cards?game={}&limit={}&offset={}"
 _CONDITIONS = frozenset({"Near Mint", "Sealed"})
 _LANGUAGE = "English"
-_CENT = Decimal("0.01")
 
 
 class JustTcg:
@@ -102,14 +100,14 @@ def _quotes(part: str, card: Mapping[str, Any]) -> Iterator[Foreign]:
             continue
         if variant.get("language") not in (None, _LANGUAGE):
             continue
-        price = shapes.price(part, variant, "price", within="variants.")
-        if price is not None:
+        price = shapes.to_the_cent(shapes.price(part, variant, "price", within="variants."))
+        if price:
             yield Foreign(
                 product=id,
                 printing=shapes.text(part, variant, "printing"),
                 display_name=" · ".join(str(one) for one in told if one),
                 url=f"https://www.tcgplayer.com/product/{product}" if product else "",
-                market=f"{price.quantize(_CENT, ROUND_HALF_UP):f}",
+                market=price,
                 low="",
                 mid="",
             )

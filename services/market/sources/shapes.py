@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from services.market.sources.adapter import DriftError
+
+_CENT = Decimal("0.01")
 
 
 def parsed(part: str, data: bytes) -> Mapping[str, Any]:
@@ -43,6 +45,12 @@ def text(part: str, one: Mapping[str, Any], field: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise DriftError(part, field, "a text")
     return value.strip()
+
+
+def to_the_cent(value: Decimal | None) -> str:
+    """A price as files have it; "" for none, and for what is nothing when rounded."""
+    cents = None if value is None else value.quantize(_CENT, ROUND_HALF_UP)
+    return f"{cents:f}" if cents else ""
 
 
 def price(part: str, one: Mapping[str, Any], field: str, within: str = "") -> Decimal | None:

@@ -100,7 +100,7 @@ async def lock_month(tx: Tx, month: date) -> None:
 
 async def count_rows(tx: Tx, month: date) -> int:
     """How many rows a month has."""
-    found: int = await tx.fetchval(f"select count(*) from {partition(month)}")  # ours
+    found: int = await tx.fetchval(f"select count(*) from {partition(month)}")
     return found
 
 
@@ -229,9 +229,8 @@ async def of_cards(
     found = await reader.fetch(_OF_CARDS, source, list(cards), first, last)
     rows = [_row(row) for row in found if row["tile"] is None]
     parts = [np.array(rows, np.int32).reshape(-1, 2 + len(FIELDS))]
-    parts += [
-        _tile(row, card) for row in found if row["tile"] is not None for card in _in(row, cards)
-    ]
+    ordered = np.unique(np.array(cards, np.int32))
+    parts += [_tile(row, ordered) for row in found if row["tile"] is not None]
     joined = np.concatenate(parts)
     days = joined[:, 1]
     joined = joined[(days >= wire.day_number(first)) & (days <= wire.day_number(last))]
@@ -249,13 +248,10 @@ def _row(row: Any) -> list[int]:
     return [row["card"], wire.day_number(row["day"]), *prices]
 
 
-def _in(row: Any, cards: Sequence[int]) -> list[int]:
-    return [card for card in cards if row["card"] <= card < row["card"] + CARDS]
-
-
-def _tile(row: Any, card: int) -> Ints:
-    days, cents = tiles.of_card(row["day"], row["tile"], card)
-    return np.column_stack([np.full(len(days), card, np.int32), days, cents])
+def _tile(row: Any, cards: Ints) -> Ints:
+    """Of the ascending `cards` those of the tile."""
+    start, stop = np.searchsorted(cards, [row["card"], row["card"] + CARDS])
+    return np.column_stack(tiles.of_cards(row["day"], row["tile"], cards[start:stop]))
 
 
 async def known_before(reader: Reader, source: int, day: date, cards: Ints) -> Known:

@@ -87,13 +87,26 @@ async def read_month(
     reader: Reader, source: int, month: date, fields: Sequence[str] = FIELDS
 ) -> Month:
     """All tiles of a month, of some fields in their order."""
-    rows = await reader.fetch(
-        f"select first_card, {', '.join(fields)} from quote_tiles"
+    rows = await _rows(reader, source, month, fields)
+    return await asyncio.to_thread(_opened, rows, month)
+
+
+async def _rows(
+    reader: Reader, source: int, month: date, fields: Sequence[str], firsts: Ints | None = None
+) -> Sequence[Any]:
+    """Tiles of a month as they are stored: the first card, then the fields; of `firsts` alone,
+    where they are given."""
+    which, wanted = "", []
+    if firsts is not None:
+        which = " join unnest($3::text::int[]) as u (first_card) using (first_card)"
+        wanted.append(wire.array(firsts))
+    return await reader.fetch(
+        f"select first_card, {', '.join(fields)} from quote_tiles{which}"
         " where source = $1 and month = $2 order by first_card",
         source,
         month,
+        *wanted,
     )
-    return await asyncio.to_thread(_opened, rows, month)
 
 
 async def read_day(reader: Reader, source: int, day: date) -> tuple[Ints, Cents]:
@@ -112,14 +125,7 @@ async def write(
     month = months.month_of(day)
     touched = cards if gone is None else np.concatenate([cards, gone])
     firsts = np.unique(block(touched))
-    rows = await tx.fetch(
-        f"select first_card, {_COLUMNS} from quote_tiles"
-        " join unnest($3::text::int[]) as u (first_card) using (first_card)"
-        " where source = $1 and month = $2 order by first_card",
-        source,
-        month,
-        wire.array(firsts),
-    )
+    rows = await _rows(tx, source, month, FIELDS, firsts)
 
     def changed() -> list[list[bytes]]:
         whole = Month.empty(firsts, months.days_in(month))
@@ -147,11 +153,7 @@ async def insert(
 
 async def packed_month(reader: Reader, source: int, month: date) -> list[list[bytes]]:
     """The data of a month's tiles, field by field."""
-    rows = await reader.fetch(
-        f"select {_COLUMNS} from quote_tiles where source = $1 and month = $2 order by first_card",
-        source,
-        month,
-    )
+    rows = await _rows(reader, source, month, FIELDS)
     return [[row[field] for row in rows] for field in FIELDS]
 
 
@@ -182,14 +184,7 @@ async def newest(
     month = months.month_of(before)
     left = np.arange(len(cards))
     while first is not None and month >= first and len(left):
-        rows = await reader.fetch(
-            f"select first_card, {', '.join(fields)} from quote_tiles"
-            " join unnest($3::text::int[]) as u (first_card) using (first_card)"
-            " where source = $1 and month = $2 order by first_card",
-            source,
-            month,
-            wire.array(np.unique(block(cards[left]))),
-        )
+        rows = await _rows(reader, source, month, fields, np.unique(block(cards[left])))
         if rows:
             await asyncio.to_thread(_take_newest, found, rows, month, before, cards, left)
         missing = found.known.days[left] == NO_DAY
@@ -234,12 +229,18 @@ def _last(there: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     return np.where(there.any(axis=1), places, -1)
 
 
-def of_card(month: date, data: Sequence[bytes], card: int) -> tuple[npt.NDArray[np.int32], Cents]:
-    """One card's quotes in its tile, whose fields are given: day numbers, and n × 5 cents."""
+def of_cards(month: date, data: Sequence[bytes], cards: Ints) -> tuple[Ints, Ints, Cents]:
+    """Quotes of cards in their tile, whose fields are given: cards, day numbers, n × 5 cents."""
     days = months.days_in(month)
-    cells = np.stack([tiles.unpack([one], days)[0, card % CARDS] for one in data])
-    [there] = np.nonzero(cells[MARKET] != ABSENT)
-    return (wire.day_number(month) + there).astype(np.int32), cells[:, there].T
+    cells = np.stack([tiles.unpack([one], days)[0, cards % CARDS] for one in data])
+    row, day = np.nonzero(cells[MARKET] != ABSENT)
+    return cards[row], (wire.day_number(month) + day).astype(np.int32), cells[:, row, day].T
+
+
+def of_card(month: date, data: Sequence[bytes], card: int) -> tuple[Ints, Cents]:
+    """The same of one card: day numbers, and n × 5 cents."""
+    _, days, cents = of_cards(month, data, np.array([card], np.int32))
+    return days, cents
 
 
 def opened(firsts: Ints, data: Iterable[Sequence[bytes]], month: date) -> Month:
