@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -228,6 +229,11 @@ async def test_where_user_namespaces_are_refused_root_becomes_nobody(monkeypatch
     monkeypatch.setattr("libs.local.postgres.identity", lambda: "nobody")
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
+        # The environment may lie where root alone may go, as any folder of mktemp's.
+        installed = Path(program("initdb")).parents[2]
+        for wheel in (installed, installed.with_suffix(".libs")):
+            shutil.copytree(wheel, Path(place) / wheel.name)
+        monkeypatch.syspath_prepend(place)
         home = Path(place) / "home"
         home.mkdir(mode=0o700)
         server = EmbeddedPostgres(home / "postgres", settings=FORGETFUL)
