@@ -81,17 +81,29 @@ class Panels:
                 raise LookupError(f"the source has nothing in the {days} days up to {day}")
             # What is kept ends with the newest day, so that a day before it needs no other.
             last = newest if newest - day < timedelta(days=days // 2) else day
-            first = last - timedelta(days=days - 1)
-            versions = await self._versions(source, first, last)
-            if not versions or min(versions) > day:
-                raise LookupError(f"the source has nothing up to {day}")
-            self._kept = await self._synced(source, versions, last)
-            prices = self._kept.prices
+            prices = await self._between(source, last - timedelta(days=days - 1), last)
+        if prices.market.first > day:
+            raise LookupError(f"the source has nothing up to {day}")
         return prices if prices.market.last == day else prices.as_of(day)
+
+    async def between(self, source: int, first: date, last: date) -> Prices:
+        """The source's newest known prices of a time that it has days in.
+
+        Raises LookupError where it has none.
+        """
+        async with self._lock:
+            return await self._between(source, first, last)
 
     def forget(self) -> None:
         """Lets go of what is kept."""
         self._kept = None
+
+    async def _between(self, source: int, first: date, last: date) -> Prices:
+        versions = await self._versions(source, first, last)
+        if not versions:
+            raise LookupError(f"the source has nothing from {first} to {last}")
+        self._kept = await self._synced(source, versions, last)
+        return self._kept.prices
 
     async def _versions(self, source: int, first: date, last: date) -> dict[date, int]:
         rows = await self._db.fetch(
@@ -197,6 +209,8 @@ def _take_over(old: Prices, cards: Ints, first: date, cents: npt.NDArray[np.int3
     rows = np.searchsorted(cards, old.cards)
     shift = (old.market.first - first).days
     begin, end = max(shift, 0), min(shift + old.market.day_count, cents.shape[2])
+    if begin >= end:
+        return
     for place, panel in enumerate((old.market, old.low)):
         cents[place, rows, begin:end] = panel.cents[:, begin - shift : end - shift]
 

@@ -47,8 +47,8 @@ limit 1 for update of r skip locked
 
 
 async def enqueue(tx: Tx, id: UUID, source: int, item: Snapshot) -> None:
-    """Has a version published with its signals. A correction has the newest day done again too:
-    it looks back on the one corrected."""
+    """Has a version published with its signals. What changes a day before the newest has that one
+    done again too: it looks back."""
     await tx.execute(
         "insert into pipeline_runs (run, source, day, version, mode, state, create_time, next_time)"
         " values ($1, $2, $3, $4, $5, 1, $6, $6)"
@@ -60,7 +60,7 @@ async def enqueue(tx: Tx, id: UUID, source: int, item: Snapshot) -> None:
         item.mode,
         item.publish_time,
     )
-    if item.mode is Mode.CORRECTION:
+    if item.mode is not Mode.LIVE:
         await tx.execute(
             "update pipeline_runs r set state = 1, next_time = $3, attempts = 0 from ("
             " select day, max(version) as version from snapshots where source = $1"
@@ -117,6 +117,21 @@ async def skip_old(tx: Tx, source: int, newest: date) -> int:
         KEPT_DAYS,
     )
     return int(tag.rpartition(" ")[2])
+
+
+async def unfollowed(reader: Reader, source: int) -> tuple[date | None, list[UUID]]:
+    """Versions that the indices have not been followed through: the first day, and their runs."""
+    rows = await reader.fetch(
+        "select day, run from pipeline_runs where source = $1 and not followed order by day", source
+    )
+    return (rows[0]["day"] if rows else None), [row["run"] for row in rows]
+
+
+async def note_followed(tx: Tx, runs: Sequence[UUID]) -> None:
+    """Notes that the indices have been followed through these."""
+    await tx.execute(
+        "update pipeline_runs set followed = true where run = any($1::uuid[])", list(runs)
+    )
 
 
 async def succeed(

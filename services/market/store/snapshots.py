@@ -59,12 +59,12 @@ async def newest_version(reader: Reader, source: str, day: date) -> int:
     return version
 
 
-async def first_day(reader: Reader, source: int) -> date | None:
-    """A source's first day."""
-    day: date | None = await reader.fetchval(
-        "select min(day) from snapshots where source = $1", source
+async def days(reader: Reader, source: int) -> list[date]:
+    """A source's days, in order."""
+    rows = await reader.fetch(
+        "select distinct day from snapshots where source = $1 order by day", source
     )
-    return day
+    return [row["day"] for row in rows]
 
 
 async def newest_day(reader: Reader) -> date | None:

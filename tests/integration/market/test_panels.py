@@ -64,3 +64,20 @@ async def test_a_window_moves_on_and_what_lies_before_the_first_day_is_refused(w
         await panels.upto(1, FIRST - timedelta(days=1))
     with pytest.raises(LookupError):
         await panels.upto(2, FIRST)
+
+
+async def test_times_that_share_no_day_follow_each_other(world):
+    panels = Panels(world.db)
+    for number in (0, 1, 2, 20, 60):
+        await world.day(day(number), {1: f"1.{number:02}", 2: "2.00"})
+
+    async def read(first: int, last: int):
+        found = await panels.between(1, *(FIRST + timedelta(days=n) for n in (first, last)))
+        return found.market.first, found.market.cents[0].tolist()
+
+    late = (FIRST + timedelta(days=20), [120, *[NONE] * 39, 160])
+    assert await read(20, 60) == late
+    assert await read(0, 2) == (FIRST, [100, 101, 102])
+    assert await read(19, 60) == late
+    with pytest.raises(LookupError):
+        await read(3, 19)

@@ -1,8 +1,9 @@
 """Follows the indices: the current period anew with each day, from the level at its beginning.
 
 So a level rests on nothing but prices since the period's first day and one stored level, and a
-correction within the period shows at once. What a correction before it changes is followed through
-to the newest day by the run of the corrected day.
+correction within the period shows at once. What a version of an older day changes, a correction or
+a day that was made up for, is followed through to the newest day, year by year where it lies so far
+back that not all of it is at hand.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -21,12 +22,11 @@ from services.market.analytics import index_catalogue
 from services.market.analytics.index_catalogue import Attributes, Definition, Mask, Rhythm
 from services.market.analytics.indices import BASE, Weighting
 from services.market.analytics.panel import NONE, Panel
-from services.market.domain.imports import Mode
 from services.market.domain.pipeline import DayVersion
 from services.market.store import indices as store
-from services.market.store import shelf, snapshots
+from services.market.store import pipeline, shelf, snapshots
 from services.market.store.indices import Basket, Level
-from services.market.store.panels import Panels, Prices
+from services.market.store.panels import DAYS, Panels, Prices
 
 # Followed from another day a level differs in its last bits.
 _SAME = 1e-9
@@ -47,7 +47,7 @@ class Indices:
     """See analytics.indices for the method, analytics.index_catalogue for the indices."""
 
     name = "indices"
-    code_version = "indices-2"
+    code_version = "indices-3"
 
     def __init__(self) -> None:
         # Sixty thousand rows that change with catalogues and new cards alone.
@@ -55,19 +55,47 @@ class Indices:
 
     async def __call__(self, tx: Tx, day: DayVersion, panels: Panels) -> Mapping[str, int]:
         """Counts the indices and the levels that were new or came out otherwise."""
-        last = day.day
-        if day.mode is Mode.CORRECTION:
-            last = (await snapshots.standing(tx, day.source_number, day.day)).newest or day.day
-        prices = await panels.upto(day.source_number, last)
-        rows = await self._attributes(tx, day.source_number)
-        known = await store.at(tx, day.source_number, prices.market.first, last)
-        whole = await snapshots.first_day(tx, day.source_number) == prices.market.first
-        made = await asyncio.to_thread(_followed, prices, rows, known, day.day, whole=whole)
+        source = day.source_number
+        since, runs = await pipeline.unfollowed(tx, source)
+        days = await snapshots.days(tx, source)
+        if since is None:
+            counts = await self._follow(tx, day, panels, days[: days.index(day.day) + 1], day.day)
+        else:
+            counts = await self._follow(tx, day, panels, days, min(since, day.day))
+        await pipeline.note_followed(tx, runs)
+        return counts
+
+    async def _follow(
+        self,
+        tx: Tx,
+        day: DayVersion,
+        panels: Panels,
+        days: Sequence[date],
+        since: date,
+    ) -> Mapping[str, int]:
+        """Follows all that rests on prices from `since` on, up to the last of `days`."""
+        source = day.source_number
+        rows = await self._attributes(tx, source)
+        levels = 0
+        for start, stop in _years(days, since):
+            prices = await panels.between(source, start, stop)
+            made = await self._made(tx, day, prices, rows, start)
+            levels += len(made.levels)
+            since = stop + timedelta(days=1)
+        made = await self._made(tx, day, await panels.upto(source, days[-1]), rows, since)
+        return {"indices": len(made.definitions), "levels": levels + len(made.levels)}
+
+    async def _made(
+        self, tx: Tx, day: DayVersion, prices: Prices, rows: store.Rows, since: date
+    ) -> _Made:
+        source = day.source_number
+        known = await store.at(tx, source, prices.market.first, prices.market.last)
+        made = await asyncio.to_thread(_followed, prices, rows, known, since)
         told = [(one.id, one.title, one.methodology) for one in made.definitions]
-        await store.note(tx, day.source_number, told)
-        await store.insert(tx, day.source_number, day.data_version, made.levels)
+        await store.note(tx, source, told)
+        await store.insert(tx, source, day.data_version, made.levels)
         await self._note_baskets(tx, day, made.baskets)
-        return {"indices": len(made.definitions), "levels": len(made.levels)}
+        return made
 
     async def _note_baskets(
         self, tx: Tx, day: DayVersion, found: Sequence[tuple[str, Basket]]
@@ -97,7 +125,7 @@ def attributes_of(prices: Prices, rows: store.Rows) -> Attributes:
     )
 
 
-def _followed(prices: Prices, rows: store.Rows, known: Known, since: date, *, whole: bool) -> _Made:
+def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _Made:
     attributes = attributes_of(prices, rows)
     quoted = (prices.market.cents != NONE).any(axis=0)
     days = [day for day, there in zip(prices.market, quoted, strict=True) if there]
@@ -105,7 +133,7 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date, *, wh
     for definition, mask in index_catalogue.definitions(attributes):
         made.definitions.append(definition)
         had = known.get(definition.id, {})
-        start, base = _start(definition.rhythm, days, since, had, whole=whole)
+        start, base = _start(definition.rhythm, days, since, had)
         panel = _cut(prices.market, mask, start)
         levels = index_catalogue.levels(definition, panel, base)
         made.levels += [
@@ -122,24 +150,31 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date, *, wh
     return made
 
 
-def _start(
-    rhythm: Rhythm, days: Sequence[date], day: date, had: Mapping[date, float], *, whole: bool
-) -> tuple[date, float]:
-    """Where to follow from, and the level there: the newest first day of a period before `day`
-    that has one; a period's first day still belongs to the basket before.
+def _years(days: Sequence[date], since: date) -> list[tuple[date, date]]:
+    """The times to follow one after the other before those that are at hand with the newest day,
+    where what rests on `since` begins before those; each begins on a year's first day, with which
+    the periods of all indices begin, and ends with the next's."""
+    at_hand = days[-1] - timedelta(days=DAYS - 1)
+    before = [day for day in days if day < since]
+    first = next(day for day in days if not before or day.year == before[-1].year)
+    starts = [first] + [
+        now for then, now in pairwise(days) if now.year > max(then.year, first.year)
+    ]
+    return [(start, stop) for start, stop in pairwise([*starts, days[-1]]) if start < at_hand]
 
-    Before the second period of an index that is its first day. Where the days begin later than the
-    source's (not `whole`) and no period in them has a level, for there were no runs for long, it is
-    the newest day with a level: the basket is made up anew there, and the level goes on.
+
+def _start(
+    rhythm: Rhythm, days: Sequence[date], since: date, had: Mapping[date, float]
+) -> tuple[date, float]:
+    """Where to follow from, and the level there: the newest first day of a period before `since`
+    that has one; a period's first day still belongs to the basket before. Without such a day it is
+    the first one.
     """
-    begun = [then for before, then in pairwise(days) if then < day and rhythm.begins(then, before)]
-    for start in reversed(begun):
-        if start in had:
-            return start, had[start]
-    if whole or days[0] not in had:
-        return days[0], had.get(days[0], BASE)
-    start = max((known for known in had if known < day), default=days[0])
-    return start, had[start]
+    begun = [
+        then for before, then in pairwise(days) if then < since and rhythm.begins(then, before)
+    ]
+    start = next((day for day in reversed(begun) if day in had), days[0])
+    return start, had.get(start, BASE)
 
 
 def _cut(panel: Panel, rows: Mask, start: date) -> Panel:

@@ -1,0 +1,4 @@
+-- Whether the indices have been followed through a version: those made before were.
+alter table pipeline_runs add column followed boolean not null default true;
+alter table pipeline_runs alter column followed set default false;
+create index pipeline_runs_unfollowed on pipeline_runs (source, day) where not followed;
