@@ -53,14 +53,16 @@ from services.market.servicer.risk import RiskServicer
 from services.market.servicer.sources import SourceServicer
 from services.market.servicer.studies import BacktestServicer, FactorServicer
 from services.market.servicer.watchlists import WatchlistServicer
-from services.market.sources import justtcg, pricecharting
+from services.market.sources import justtcg, pricecharting, scryfall
 from services.market.sources.adapter import Adapter
 from services.market.sources.cardmarket import Cardmarket
 from services.market.sources.justtcg import JustTcg
 from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.pricecharting import PriceCharting
+from services.market.sources.scryfall import Scryfall
 from services.market.sources.tcgcsv import Tcgcsv
+from services.market.sources.tcgdex import Tcgdex
 from services.market.store.raw import RawFiles, open_raw
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -109,6 +111,8 @@ def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]
         Tcgcsv(config.tcgcsv_url): plain,
         Cardmarket(config.cardmarket_url): plain,
         PokemonTcg(config.pokemontcg_url): plain,
+        Tcgdex(config.tcgdex_url): plain,
+        Scryfall(config.scryfall_url): replace(plain, headers=scryfall.HEADERS),
         JustTcg(config.justtcg_url): replace(
             plain, pause=justtcg.PAUSE, headers={justtcg.KEY_HEADER: key}
         ),
@@ -119,7 +123,7 @@ def _adapters(rt: Runtime, config: Config) -> tuple[dict[str, Adapter], Connect]
     ways = {one.name: Polite(one.base, manners, rt.clock) for one, manners in known.items()}
     for way in ways.values():
         rt.on_drain(way.close)
-    return {one.name: one for one in known}, lambda adapter: ways[adapter.name].get
+    return {one.name: one for one in known}, lambda adapter: ways[adapter.name]
 
 
 def _sources(

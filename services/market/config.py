@@ -14,7 +14,9 @@ from services.market.sources.cardmarket import DEFAULT_URL as CARDMARKET
 from services.market.sources.justtcg import DEFAULT_URL as JUSTTCG
 from services.market.sources.pokemontcg import DEFAULT_URL as POKEMONTCG
 from services.market.sources.pricecharting import DEFAULT_URL as PRICECHARTING
+from services.market.sources.scryfall import DEFAULT_URL as SCRYFALL
 from services.market.sources.tcgcsv import DEFAULT_URL
+from services.market.sources.tcgdex import DEFAULT_URL as TCGDEX
 
 _SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
 
@@ -33,7 +35,8 @@ def currencies(text: str) -> Mapping[str, str]:
 
 
 DEFAULT_SOURCES = (
-    "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,justtcg=USD,pricecharting=USD,demo=USD"
+    "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,tcgdex=USD,justtcg=USD,pricecharting=USD,"
+    "scryfall=USD,demo=USD"
 )
 
 
@@ -94,6 +97,8 @@ class Config(ServiceConfig, ClosingConfig):
     pokemontcg_url: str = field(
         "PQ_MARKET_POKEMONTCG_URL", POKEMONTCG, help="where the Pokémon TCG API is served"
     )
+    tcgdex_url: str = field("PQ_MARKET_TCGDEX_URL", TCGDEX, help="where TCGdex is served")
+    scryfall_url: str = field("PQ_MARKET_SCRYFALL_URL", SCRYFALL, help="where Scryfall is served")
     justtcg_url: str = field("PQ_MARKET_JUSTTCG_URL", JUSTTCG, help="where JustTCG is served")
     justtcg_key: str = field(
         "PQ_MARKET_JUSTTCG_KEY", "", help="the key for JustTCG, which is off without", secret=True

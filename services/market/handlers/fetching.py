@@ -18,10 +18,12 @@ from services.market.handlers.matching import matched
 from services.market.sources.adapter import (
     Adapter,
     AwayError,
+    Composed,
     DriftError,
     Get,
     Rendered,
     UnmatchedError,
+    Web,
 )
 from services.market.store import fetches
 from services.market.store.fetches import Fetch
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 RETRIES = (60.0, 300.0, 900.0, 3600.0)
 
 # Makes the way to an adapter's server.
-Connect = Callable[[Adapter], Get]
+Connect = Callable[[Adapter], Web]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Fetching:
         """
         adapter = self.adapters[name]
         async with self._turns[name]:
-            get = self._connect(adapter)
+            get = _asking(adapter, self._connect(adapter))
             day = await adapter.newest(get)
             known = await fetches.get(self._db, name, day)
             if known is None or known.state is not fetches.FetchState.SUCCEEDED:
@@ -123,6 +125,16 @@ class Fetching:
         attempts = known.attempts if known is not None else 1
         wait = RETRIES[min(attempts, len(RETRIES)) - 1]
         return self._clock.now() + timedelta(seconds=wait)
+
+
+def _asking(adapter: Adapter, web: Web) -> Get:
+    if not isinstance(adapter, Composed):
+        return web.get
+
+    async def ask(part: str) -> bytes:
+        return await adapter.ask(part, web)
+
+    return ask
 
 
 def _file(

@@ -33,10 +33,14 @@ class Scheduling:
         self._not_before: dict[str, datetime] = {}
 
     async def run(self) -> None:
-        """Looks every so often until it is cancelled."""
-        while True:
+        """Looks every so often until it is cancelled; a source that takes an hour holds up none."""
+        async with asyncio.TaskGroup() as group:
             for daily in self._schedule:
-                await self.look(daily)
+                group.create_task(self._keep_looking(daily))
+
+    async def _keep_looking(self, daily: Scheduled) -> None:
+        while True:
+            await self.look(daily)
             await asyncio.sleep(_LOOK)
 
     async def look(self, daily: Scheduled) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -16,10 +18,15 @@ from pq.market.v1 import sources_pb2 as pb
 from pq.market.v1 import sources_pb2_grpc
 from services.market import messages
 from services.market.domain.schedule import Scheduled
-from services.market.handlers.fetching import Fetching
+from services.market.handlers.fetching import Asked, Fetching
 from services.market.sources.adapter import Adapter, AwayError, DriftError
 from services.market.store import fetches
-from services.market.store.fetches import Fetch
+from services.market.store.fetches import Fetch, FetchState
+
+log = logging.getLogger(__name__)
+
+# Seconds after which the answer is that it goes on.
+PATIENCE = 5.0
 
 _NAME = re.compile(r"sources/([a-z0-9-]{1,40})", re.ASCII)
 
@@ -35,6 +42,7 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
         fetching: Fetching,
         schedule: Mapping[str, Scheduled],
         off: Mapping[str, str],
+        patience: float = PATIENCE,
     ) -> None:
         self._db = db
         self._tokens = tokens
@@ -42,6 +50,8 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
         self._fetching = fetching
         self._schedule = schedule
         self._off = off
+        self._patience = patience
+        self._under_way: set[asyncio.Task[Asked]] = set()
 
     async def ListSources(
         self, request: pb.ListSourcesRequest, _context: Any
@@ -67,8 +77,17 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
         name = self._known(request.name)
         if name in self._off:
             raise AppError(Kind.PRECONDITION, "source_off", f"{name} is off: {self._off[name]}")
+        # A source may take an hour, and is not broken off because nobody waits any more.
+        fetching = asyncio.create_task(self._fetching(name))
+        self._under_way.add(fetching)
+        fetching.add_done_callback(self._ended)
+        await asyncio.wait({fetching}, timeout=self._patience)
+        if not fetching.done():
+            found = await fetches.page(self._db, name, None, 1)
+            if found and found[0].state is FetchState.RUNNING:
+                return _fetch(found[0])
         try:
-            asked = await self._fetching(name)
+            asked = await asyncio.shield(fetching)
         except (AwayError, DriftError) as error:
             told = f"{name} does not say which day it serves: {error}"
             raise AppError(Kind.UNAVAILABLE, "source_unavailable", told) from error
@@ -91,6 +110,11 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
         found = await fetches.page(self._db, name, before, page.size + 1)
         shown, token = self._tokens.cut(page, found, lambda last: [last.day.isoformat()])
         return pb.ListSourceFetchesResponse(fetches=map(_fetch, shown), next_page_token=token)
+
+    def _ended(self, fetching: asyncio.Task[Asked]) -> None:
+        self._under_way.discard(fetching)
+        if not fetching.cancelled() and (error := fetching.exception()) is not None:
+            log.warning("a source's day was not fetched", extra={"why": str(error)})
 
     def _known(self, name: str) -> str:
         match = _NAME.fullmatch(name)

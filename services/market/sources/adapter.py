@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class DriftError(Exception):
@@ -28,6 +28,19 @@ class UnmatchedError(Exception):
 # Fetches a part, such as "3/604/prices": its bytes, as they came. A part that was fetched for the
 # same day before is not asked for again. Raises AwayError.
 Get = Callable[[str], Awaitable[bytes]]
+
+
+class Web(Protocol):
+    """The way to a source's server. A `path` is one of the server's, or a whole address that the
+    server names."""
+
+    async def get(self, path: str) -> bytes:
+        """A body. Raises AwayError."""
+        ...
+
+    def lines(self, path: str) -> AsyncIterator[bytes]:
+        """A body line by line, for one that is too large to be held. Raises AwayError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,16 @@ class Adapter(Protocol):
 
     async def fetch(self, day: date, get: Get) -> Rendered:
         """The day's files. Raises AwayError, DriftError."""
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """An adapter some of whose parts are no files of the server's, but made of what it serves:
+    of many small ones, or a few fields of a large one."""
+
+    async def ask(self, part: str, web: Web) -> bytes:
+        """A part. Raises AwayError, DriftError."""
         ...
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import RequestError
+from pyreqwest.request import StreamRequest
 
 from libs.clock import Clock
 from services.market.sources.adapter import AwayError
 
 # A JSON document of one group; the largest seen has a tenth of it.
 MAX_BYTES = 64 << 20
+# Of a body that is read line by line: a list of all cards there are of a game has a tenth of it.
+MAX_STREAM = 8 << 30
+MAX_LINE = 1 << 20
 _RETRIES = (1.0, 5.0, 30.0)
 _LONGEST_WAIT = 300.0
 
@@ -65,6 +69,37 @@ class Polite:
             await self._sleep(min(_LONGEST_WAIT, max(wait, asked)))
         raise AwayError(f"{path}: {told}")
 
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The body line by line, without their ends; not tried again. Raises AwayError where the
+        server is away, refuses, or breaks off, or where a line is too long."""
+        async with self._turn:
+            await self._sleep(max(0.0, self._next - self._clock.monotonic()))
+            try:
+                async for line in self._lines(path):
+                    yield line
+            except RequestError as error:
+                raise AwayError(f"{path}: {_broken(error)}") from None
+            finally:
+                self._next = self._clock.monotonic() + self._manners.pause
+
+    async def _lines(self, path: str) -> AsyncIterator[bytes]:
+        read, rest = 0, b""
+        async with self._request(path) as response:
+            if response.status != 200:
+                raise AwayError(f"{path}: it answered {response.status}")
+            length = response.get_header("content-length")
+            while (part := await response.body_reader.read(1 << 20)) is not None:
+                read += len(part)
+                *whole, rest = (rest + bytes(part)).split(b"\n")
+                if max(map(len, (rest, *whole))) > MAX_LINE or read > MAX_STREAM:
+                    raise AwayError(f"{path}: a line is over {MAX_LINE} bytes, or all {MAX_STREAM}")
+                for line in whole:
+                    yield line.rstrip(b"\r")
+        if (told := _cut(length, read)) is not None:
+            raise AwayError(f"{path}: {told}")
+        if rest:
+            yield rest
+
     async def close(self) -> None:
         """Closes its connections."""
         if self._client is not None:
@@ -72,11 +107,9 @@ class Polite:
 
     async def _ask(self, path: str) -> tuple[int | None, bytes, float, str]:
         """Status, body, the seconds of Retry-After, and what to say of a failure."""
-        asking = self._connected().get(f"{self._base}/{path}")
-        request = asking.headers(self._manners.headers).query(self._manners.query).build_streamed()
         body = b""
         try:
-            async with request as response:
+            async with self._request(path) as response:
                 asked = _seconds(response.get_header("retry-after"))
                 if response.status != 200:
                     return response.status, b"", asked, f"it answered {response.status}"
@@ -86,10 +119,17 @@ class Polite:
                         return 413, b"", 0.0, f"it sends more than {MAX_BYTES} bytes"
                 length = response.get_header("content-length")
         except RequestError as error:
-            return None, b"", 0.0, f"it cannot be reached, or broke off: {type(error).__name__}"
-        if length is not None and length.isdigit() and int(length) != len(body):
-            return None, b"", 0.0, f"it broke off after {len(body)} of {length} bytes"
+            return None, b"", 0.0, _broken(error)
+        if (told := _cut(length, len(body))) is not None:
+            return None, b"", 0.0, told
         return 200, body, 0.0, ""
+
+    def _request(self, path: str) -> StreamRequest:
+        if "://" in path:
+            # Another server, which is told no key.
+            return self._connected().get(path).build_streamed()
+        asking = self._connected().get(f"{self._base}/{path}").headers(self._manners.headers)
+        return asking.query(self._manners.query).build_streamed()
 
     def _connected(self) -> Client:
         if self._client is None:
@@ -102,6 +142,17 @@ class Polite:
                 .build()
             )
         return self._client
+
+
+def _broken(error: RequestError) -> str:
+    return f"it cannot be reached, or broke off: {type(error).__name__}"
+
+
+def _cut(length: str | None, read: int) -> str | None:
+    """What to say of a body that is shorter than was told."""
+    if length is None or not length.isdigit() or int(length) == read:
+        return None
+    return f"it broke off after {read} of {length} bytes"
 
 
 def _seconds(header: str | None) -> float:

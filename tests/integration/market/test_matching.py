@@ -60,7 +60,7 @@ async def scene(world, empty_database):
             world.ingest,
             open_raw(str(world.raw)),
             {"cardmarket": Cardmarket(server.url)},
-            lambda _: polite.get,
+            lambda _: polite,
         )
         tokens = PageTokens(bytes(32), world.clock)
         async with serving(

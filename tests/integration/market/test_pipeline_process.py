@@ -1,7 +1,6 @@
 """The pipeline's own process: started when a run waits, gone when none does or its parent goes."""
 
 import asyncio
-import time
 
 import psutil
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from services.market.handlers.closing import Closing, Rule
 from services.market.handlers.pipeline.process import PipelineProcess
 from tests.integration.market.test_pipeline import history, walk
+from tests.integration.market.world import until
 
 __all__ = ["walk"]  # a fixture
 
@@ -37,13 +37,6 @@ def children():
         for child in psutil.Process().children()
         if "services.market.pipeline" in " ".join(child.cmdline())
     ]
-
-
-async def until(condition, what, seconds=30):
-    ends = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < ends, what
-        await asyncio.sleep(0.05)
 
 
 async def test_it_makes_what_waits_and_ends(world, walk, process):

@@ -20,6 +20,7 @@ from services.market.sources.adapter import AwayError
 from services.market.sources.polite import Manners, Polite
 from services.market.sources.tcgcsv import Tcgcsv
 from services.market.store.raw import open_raw
+from tests.integration.market.world import until
 
 GROUPS = {"groupId": 604, "name": "Base Set", "publishedOn": "1999-01-09T00:00:00"}
 PRODUCTS = [
@@ -106,7 +107,7 @@ class Scene:
         )
         raw = open_raw(str(world.raw))
         self.fetching = Fetching(
-            world.db, world.clock, world.ingest, raw, {"tcgcsv": adapter}, lambda _: self.polite.get
+            world.db, world.clock, world.ingest, raw, {"tcgcsv": adapter}, lambda _: self.polite
         )
 
     async def sleep(self, seconds):
@@ -239,6 +240,50 @@ async def test_what_is_said_of_sources(scene, world):
         with pytest.raises(AppError) as caught:
             await stub.FetchSource(pb.FetchSourceRequest(name="sources/tcgcsv"))
         assert caught.value.reason == "source_off"
+
+
+async def test_a_fetch_that_takes_long_goes_on_when_nobody_waits(scene, world):
+    held = asyncio.Event()
+
+    async def slow(_seconds):
+        await held.wait()
+
+    polite = Polite(scene.server.url, Manners("ops@shop.example"), world.clock, slow)
+
+    class Slow:
+        """The first answer comes at once, the others when they may."""
+
+        async def get(self, part):
+            if part != "last-updated.txt":
+                return await polite.get(part)
+            return await scene.polite.get(part)
+
+    fetching = Fetching(
+        world.db,
+        world.clock,
+        world.ingest,
+        open_raw(str(world.raw)),
+        scene.fetching.adapters,
+        lambda _: Slow(),
+    )
+    tokens = PageTokens(bytes(32), world.clock)
+    servicer = SourceServicer(world.db, tokens, world.clock, fetching, {}, {}, patience=0.05)
+    async with serving((sources_pb2_grpc.add_SourceServiceServicer_to_server, servicer)) as server:
+        stub = sources_pb2_grpc.SourceServiceStub(server.channel(operator(Role.OPERATOR)))
+        request = pb.FetchSourceRequest(name="sources/tcgcsv")
+        for _ in range(2):
+            asked = await stub.FetchSource(request)
+            assert (asked.day, asked.state) == ("2025-05-20", pb.SourceFetch.STATE_RUNNING)
+        held.set()
+
+        async def done():
+            listed = await stub.ListSourceFetches(
+                pb.ListSourceFetchesRequest(parent="sources/tcgcsv")
+            )
+            return listed.fetches[0].state == pb.SourceFetch.STATE_SUCCEEDED
+
+        await until(done, "the fetch did not go on")
+    await polite.close()
 
 
 async def test_a_key_goes_with_each_request_and_is_told_to_nobody(world):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-from collections.abc import Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -122,3 +124,11 @@ async def open_world(dsn: str, clock, ids, raw: Path) -> World:
 def squeeze(data: bytes) -> bytes:
     """gzip without a time in it."""
     return gzip.compress(data, mtime=0)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 30) -> None:
+    """Waits for a condition; `what` says what is wrong when the time is over."""
+    ends = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < ends, what
+        await asyncio.sleep(0.05)
