@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -61,10 +62,17 @@ class Signals:
         return Values(self.values[place], self.reasons[place])
 
 
-def compute(market: Panel, low: Panel | None = None, weights: Weights = WEIGHTS) -> Signals:
+def compute(
+    market: Panel,
+    low: Panel | None = None,
+    weights: Weights = WEIGHTS,
+    earlier: Sequence[Panel] = (),
+) -> Signals:
     """All signals of the panel's last day.
 
-    `low` holds the same cards and days. Raises ValueError where it does not, or without a day.
+    `low` holds the same cards and days; `earlier` are panels of the same cards before, of which
+    seasonality needs those around `season_days`. Raises ValueError where low does not, or without
+    a day.
     """
     if low is not None and (low.card_count, low.first, low.last) != (
         market.card_count,
@@ -84,7 +92,7 @@ def compute(market: Panel, low: Panel | None = None, weights: Weights = WEIGHTS)
     for window in (90, 365):
         found[f"drawdown_{window}"] = drawdown(market, window, stale)
     found["ask_premium"] = ask_premium(market, low)
-    found[f"seasonality_{_SEASON}"] = seasonality(market, newest)
+    found[f"seasonality_{_SEASON}"] = seasonality(market, newest, earlier)
     found["composite"] = composite(found, weights, stale)
     return Signals(
         market.last,
@@ -170,22 +178,44 @@ def ask_premium(market: Panel, low: Panel | None) -> Values:
     return Values.of(values, (Reason.NO_QUOTE, price < 0), (Reason.NO_LOW, ask < 0))
 
 
-def seasonality(market: Panel, newest: Floats) -> Values:
+def season_days(day: date, first: date) -> list[date]:
+    """The days that seasonality looks at: the same date in years before, from `first` on, and 30
+    days after; each with the SLACK − 1 days before it."""
+    found = []
+    for year in range(1, day.year - first.year + 1):
+        if (then := _years_before(day, year)) >= first:
+            found += [then, then + timedelta(days=_SEASON)]
+    return found
+
+
+def seasonality(market: Panel, newest: Floats, earlier: Sequence[Panel] = ()) -> Values:
     """What the 30 days after this date did in earlier years, beyond the card's own drift."""
     total, years = np.zeros(len(newest)), np.zeros(len(newest), np.int64)
     drift = np.full(len(newest), np.nan)
-    for year in range(1, market.last.year - market.first.year + 1):
-        ago = (market.last - _years_before(market.last, year)).days
-        start = kernels.known(*market.for_kernels, ago, SLACK - 1)
-        step = kernels.known(*market.for_kernels, ago - _SEASON, SLACK - 1) - start
+    panels = (market, *earlier)
+    days = season_days(market.last, min(panel.first for panel in panels))
+    for begin, end in zip(days[::2], days[1::2], strict=True):
+        start = _known_on(panels, begin)
+        step = _known_on(panels, end) - start
         there = ~np.isnan(step)
         total[there] += step[there]
         years[there] += 1
-        drift[there] = (newest - start)[there] / ago
+        drift[there] = (newest - start)[there] / (market.last - begin).days
     with np.errstate(invalid="ignore", divide="ignore"):
         values = total / years - _SEASON * drift
     gone = (Reason.NO_QUOTE, np.isnan(newest))
     return Values.of(values, gone, (Reason.SHORT_HISTORY, years < 2))
+
+
+def _known_on(panels: Sequence[Panel], day: date) -> Floats:
+    """The log of the newest quote on a day and the SLACK − 1 before, by the panel that has most of
+    these days, the first of such."""
+    first = day - timedelta(days=SLACK - 1)
+    there = [panel for panel in panels if panel.first <= day <= panel.last]
+    if not there:
+        return np.full(panels[0].card_count, np.nan)
+    panel = min(there, key=lambda one: max(one.first, first))
+    return kernels.known(*panel.for_kernels, (panel.last - day).days, SLACK - 1)
 
 
 def _years_before(day: date, years: int) -> date:

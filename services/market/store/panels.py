@@ -94,6 +94,18 @@ class Panels:
         async with self._lock:
             return await self._between(source, first, last)
 
+    async def around(
+        self, source: int, cards: Ints, days: Sequence[date], back: int
+    ) -> list[Panel]:
+        """Market prices of these cards, on each of the days and so many before it."""
+        found = []
+        for day in days:
+            first = day - timedelta(days=back)
+            cents = np.full((len(_FIELDS), len(cards), back + 1), NONE, np.int32)
+            await self._read_all(source, cards, first, day, cents)
+            found.append(Panel.load(first, cents[0]))
+        return found
+
     def forget(self) -> None:
         """Lets go of what is kept."""
         self._kept = None

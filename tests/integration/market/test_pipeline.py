@@ -134,6 +134,28 @@ async def test_a_day_is_published_with_signals_that_equal_the_computation(world,
     assert sum(value.HasField("value") for value in shown.values) > 8
 
 
+async def test_a_season_is_that_of_years_long_closed(world, client):
+    quoted = {
+        "2022-05-18": "10.00",  # two days before the same date: it is the newest known there
+        "2022-06-19": "12.00",
+        "2023-05-20": "10.00",
+        "2023-06-15": "10.00",
+        "2024-05-20": "20.00",
+        "2024-06-19": "21.00",
+        "2025-05-20": "40.00",
+    }
+    for day, price in quoted.items():
+        await world.day(day, {1: price})
+    await drain(runner(world))
+    shown = await client.analytics.GetCardSignals(
+        pb.GetCardSignalsRequest(name=f"cards/{card(1)}/signals")
+    )
+    value = {one.signal: one for one in shown.values}["signals/seasonality_30"]
+    drift = math.log(40 / 10) / (date(2025, 5, 20) - date(2022, 5, 20)).days
+    mean = (math.log(12 / 10) + 0 + math.log(21 / 20)) / 3
+    assert value.value == np.float32(mean - 30 * drift)
+
+
 async def test_a_signal_over_time_is_that_of_each_day(world, client, walk):
     await history(world, walk, 40)
     # One comes late.

@@ -118,6 +118,29 @@ def test_the_catalogue_says_everything_once():
         signals.compute(plain.panel([[1]]))["nonsense"]
 
 
+@pytest.mark.parametrize("days", [1300, 760, 735])
+def test_the_weeks_of_earlier_years_serve_as_well_as_all_days(days):
+    whole = Panel.load(plain.FIRST, plain.walks(8, 60, days))
+    start, back = whole.last - timedelta(days=399), signals.SLACK - 1
+    recent = Panel.load(start, whole.cents[:, -400:].copy())
+    wanted = [
+        day
+        for day in signals.season_days(whole.last, whole.first)
+        if day - timedelta(days=back) < start
+    ]
+    earlier = []
+    for day in wanted:
+        first = max(day - timedelta(days=back), whole.first)
+        columns = slice(whole.index(first), whole.index(day) + 1)
+        earlier.append(Panel.load(first, whole.cents[:, columns].copy()))
+    expected = signals.compute(whole)["seasonality_30"]
+    found = signals.compute(recent, earlier=earlier)["seasonality_30"]
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.reasons, expected.reasons)
+    assert np.isnan(expected.values).mean() < 0.9
+    assert wanted
+
+
 def test_a_leap_day_has_seasons_too():
     first = date(2020, 1, 1)
     days = (date(2024, 2, 29) - first).days + 1
