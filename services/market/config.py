@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from libs.config import field
 from libs.runtime import ServiceConfig
+from services.market.domain import terms
 from services.market.domain.schedule import Scheduled, schedule
+from services.market.domain.terms import Terms
 from services.market.sources.cardmarket import DEFAULT_URL as CARDMARKET
 from services.market.sources.justtcg import DEFAULT_URL as JUSTTCG
 from services.market.sources.pokemontcg import DEFAULT_URL as POKEMONTCG
@@ -18,25 +19,12 @@ from services.market.sources.scryfall import DEFAULT_URL as SCRYFALL
 from services.market.sources.tcgcsv import DEFAULT_URL
 from services.market.sources.tcgdex import DEFAULT_URL as TCGDEX
 
-_SOURCE = re.compile(r"([a-z0-9-]{1,40})=([A-Z]{3})")
-
-
-def currencies(text: str) -> Mapping[str, str]:
-    """Reads "tcgplayer=USD,cardmarket=EUR". Raises ValueError."""
-    found: dict[str, str] = {}
-    for part in text.split(","):
-        match = _SOURCE.fullmatch(part.strip())
-        if match is None or match[1] in found:
-            raise ValueError(
-                "expected sources with their currency, such as tcgplayer=USD, once each"
-            )
-        found[match[1]] = match[2]
-    return MappingProxyType(found)
-
-
 DEFAULT_SOURCES = (
-    "tcgplayer=USD,cardmarket=EUR,pokemontcg=USD,tcgdex=USD,justtcg=USD,pricecharting=USD,"
-    "scryfall=USD,demo=USD"
+    "tcgplayer=USD/near_mint,cardmarket=EUR,pokemontcg=USD/near_mint,tcgdex=USD/near_mint,"
+    "justtcg=USD/near_mint,pricecharting=USD/ungraded,scryfall=USD/near_mint,demo=USD/near_mint,"
+    "justtcg-lightly-played=USD/lightly_played,justtcg-moderately-played=USD/moderately_played,"
+    "justtcg-heavily-played=USD/heavily_played,justtcg-damaged=USD/damaged,"
+    "pricecharting-psa-10=USD/psa_10,pricecharting-grade-9=USD/grade_9"
 )
 
 
@@ -68,11 +56,12 @@ class ClosingConfig:
 class Config(ServiceConfig, ClosingConfig):
     """What the market needs."""
 
-    sources: Mapping[str, str] = field(
+    sources: Mapping[str, Terms] = field(
         "PQ_MARKET_SOURCES",
-        currencies(DEFAULT_SOURCES),
-        help="sources and their currencies; a card's headline is of the first that quotes it",
-        parse=currencies,
+        terms.read(DEFAULT_SOURCES),
+        help="sources, their currencies and the condition they quote; a card's headline is of the"
+        " first that quotes it",
+        parse=terms.read,
     )
     raw: str = field(
         "PQ_MARKET_RAW",

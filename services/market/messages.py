@@ -27,7 +27,10 @@ def snapshot_name(source: str, day: object, version: int) -> str:
 def quote(value: Quote) -> market_pb2.Quote:
     """A quote; a price that is not known stays unset."""
     message = market_pb2.Quote(
-        day=value.day.isoformat(), source=value.source, currency_code=value.currency
+        day=value.day.isoformat(),
+        source=value.source,
+        currency_code=value.currency,
+        condition=value.condition,
     )
     for field in FIELDS:
         cents = getattr(value, field)

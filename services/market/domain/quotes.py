@@ -13,6 +13,7 @@ class Quote:
     day: date
     source: str
     currency: str
+    condition: str
     market: int | None
     low: int | None
     mid: int | None

@@ -95,14 +95,22 @@ class Fetching:
         await fetches.succeed(self._db, adapter.name, day, self._clock.now(), item)
 
     async def _take_in(self, adapter: Adapter, rendered: Rendered) -> UUID:
-        """Products first: cards are made with what is known of them."""
+        """Products first: cards are made with what is known of them. Answers the first import."""
         named = f"{adapter.name}-{rendered.day}"
         if rendered.catalog:
-            await self._ingest(_file(Kind.CATALOG, adapter, f"{named}-catalog", rendered.catalog))
-        done = await self._ingest(
-            _file(Kind.PRICES, adapter, f"{named}-prices", rendered.prices, rendered.day)
-        )
-        return done.item.id
+            await self._ingest(
+                _file(Kind.CATALOG, adapter.quotes, f"{named}-catalog", rendered.catalog)
+            )
+        done = []
+        files = {adapter.quotes: rendered.prices} if rendered.prices else {}
+        for source, data in (files | dict(rendered.others)).items():
+            if source not in self._ingest.sources:
+                continue
+            name = f"{named}-prices" if source == adapter.quotes else f"{named}-{source}"
+            done.append(await self._ingest(_file(Kind.PRICES, source, name, data, rendered.day)))
+        if not done:
+            raise UnmatchedError("what is matched is of no source that PQ_MARKET_SOURCES names")
+        return done[0].item.id
 
     def _kept(self, name: str, day: date, get: Get) -> Get:
         """The same way, past what was fetched before; what comes is kept before it is used."""
@@ -137,8 +145,6 @@ def _asking(adapter: Adapter, web: Web) -> Get:
     return ask
 
 
-def _file(
-    kind: Kind, adapter: Adapter, name: str, data: bytes, day: date | None = None
-) -> ImportFile:
+def _file(kind: Kind, source: str, name: str, data: bytes, day: date | None = None) -> ImportFile:
     digest = sha256(data).hexdigest()
-    return ImportFile(kind, adapter.quotes, day, f"{name}.csv", False, False, data, digest)
+    return ImportFile(kind, source, day, f"{name}.csv", False, False, data, digest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from services.market.domain.catalog import Catalog
 from services.market.domain.faults import MAX_FAULTS, FileRefusedError, RowFault
 from services.market.domain.imports import Import, Kind, Mode, Snapshot, mode_of
 from services.market.domain.prices import Prices
+from services.market.domain.terms import Terms
 from services.market.errors import refused
 from services.market.handlers import events, gate
 from services.market.handlers.card_index import CardIndex
@@ -77,7 +78,7 @@ class Ingest:
         db: Database,
         clock: Clock,
         ids: Ids,
-        currencies: Mapping[str, str],
+        terms: Mapping[str, Terms],
         limits: Limits,
         raw: RawFiles,
     ) -> None:
@@ -87,7 +88,7 @@ class Ingest:
         self._db = db
         self._clock = clock
         self._ids = ids
-        self._currencies = currencies
+        self._terms = terms
         self._raw = raw
         self._sources: dict[str, Source] = {}
         self._months: set[tuple[int, int]] = set()
@@ -98,23 +99,28 @@ class Ingest:
         # other processes.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    @property
+    def sources(self) -> Collection[str]:
+        """The sources that are configured."""
+        return self._terms.keys()
+
     async def check_source(self, name: str) -> Source:
         """The source of this name. Raises AppError (INVALID) for one that is not configured."""
-        if name not in self._currencies:
-            known = ", ".join(self._currencies)
+        if name not in self._terms:
+            known = ", ".join(self._terms)
             raise invalid(
                 "header.source", f"expected one of {known}; got {name[:60]!r}", "unknown_source"
             )
         if name not in self._sources:
             async with self._db.transaction() as tx:
-                await sources.register(tx, self._currencies)
+                await sources.register(tx, self._terms)
             self._sources = await sources.read_all(self._db)
         source = self._sources[name]
-        if source.currency != self._currencies[name]:
+        if source.terms != self._terms[name]:
             raise AppError(
                 ErrorKind.PRECONDITION,
-                "currency_changed",
-                f"{name} is stored in {source.currency}, configured in {self._currencies[name]}",
+                "terms_changed",
+                f"{name} is stored as {source.terms}, configured as {self._terms[name]}",
             )
         return source
 
@@ -219,7 +225,7 @@ class Ingest:
         else:
             await pipeline.enqueue(tx, self._ids.uuid(), source.number, snapshot)
         tx.after_commit(self.published)
-        publish = partial(events.publish, tx, snapshot, source.currency, made.changes)
+        publish = partial(events.publish, tx, snapshot, source.terms.currency, made.changes)
         if len(made.changes) <= _FEW:
             publish()
         else:

@@ -38,7 +38,9 @@ class Release:
             if not await snapshots.release(tx, source.number, snapshot, now):
                 return False
             released = replace(snapshot, release_time=now)
-            events.publish(tx, released, source.currency, await _changes(tx, source, released))
+            events.publish(
+                tx, released, source.terms.currency, await _changes(tx, source, released)
+            )
             await pipeline.enqueue(tx, self._ids.uuid(), source.number, released)
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -24,10 +25,12 @@ from services.market.domain.money import cents, decimal
 from services.market.domain.prices import VERSION
 from services.market.domain.quotes import Card
 from services.market.domain.spans import Interval, Quoted, Span, spans
+from services.market.domain.terms import Terms
 from services.market.handlers.provenance import Provenance
 from services.market.servicer import names
 from services.market.store import listing, quotes, sets, snapshots, sources
 from services.market.store.raw import media_type
+from services.market.store.sets import Member
 from services.market.store.wire import day_of
 
 _SET = re.compile(r"sets/([a-z0-9-]{1,60})-([0-9]{1,18})", re.ASCII)
@@ -65,7 +68,9 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         interval = Interval(int(request.interval) or 1)
         shown = spans(found, interval, max(start, _first(found, request, start)), end)
         return pb.ListCardHistoryResponse(
-            spans=map(_span, shown), source=source, currency_code=known.currency if known else ""
+            spans=map(_span, shown),
+            source=source,
+            currency_code=known.terms.currency if known else "",
         )
 
     async def _quoted(self, source: int, card: int, start: date, end: date) -> list[Quoted]:
@@ -151,14 +156,12 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         found = await sets.get(self._db, match[1], int(match[2]))
         if found is None:
             raise not_found(request.name)
-        members = await sets.members(self._db, found.category, found.set_id)
-        currency = members[0].currency if members else ""
-        priced = [
-            Priced(m.product, m.printing, m.market if m.currency == currency else None, m.low)
-            for m in members
-        ]
+        quoted = await sets.members(self._db, found.category, found.set_id)
+        printings = list(dict.fromkeys((one.product, one.printing) for one in quoted))
         answer = _set(found)
-        answer.costs.extend(_cost(one, currency) for one in completions(priced))
+        for terms, members in _by_terms(quoted).items():
+            priced = [members.get(place) or Priced(*place, None, None) for place in printings]
+            answer.costs.extend(_cost(one, terms) for one in completions(priced))
         return answer
 
     async def _card(self, id: str) -> Card:
@@ -202,13 +205,23 @@ def _set(found: sets.CardSet) -> pb.Set:
     )
 
 
-def _cost(one: Completion, currency: str) -> pb.SetCost:
+def _by_terms(quoted: Sequence[Member]) -> dict[Terms, dict[tuple[int, str], Priced]]:
+    """By currency and condition what each printing costs; of sources with the same, the first."""
+    found: dict[Terms, dict[tuple[int, str], Priced]] = {}
+    for one in quoted:
+        priced = Priced(one.product, one.printing, one.market, one.low)
+        found.setdefault(one.terms, {}).setdefault((one.product, one.printing), priced)
+    return found
+
+
+def _cost(one: Completion, terms: Terms) -> pb.SetCost:
     market = _array([priced.market for priced in one.priced])
     low = _array([priced.low for priced in one.priced])
     net = realisable.realisable(market, low, realisable.TCGPLAYER).total()
     return pb.SetCost(
         printing=one.printing,
-        currency_code=currency,
+        currency_code=terms.currency,
+        condition=terms.condition,
         market=decimal(one.market),
         realisable=decimal(net),
         known_count=len(one.priced),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol, runtime_checkable
 
@@ -56,7 +56,8 @@ class Notice:
 @dataclass(frozen=True, slots=True)
 class Foreign:
     """A quote of a product by the source's own id, in one printing as the source calls it; prices
-    are decimals, "" for none."""
+    are decimals, "" for none. `quotes` is the source that it is of, where that is another than the
+    adapter's: one of copies in another condition."""
 
     product: str
     printing: str
@@ -67,21 +68,24 @@ class Foreign:
     mid: str
     high: str = ""
     direct_low: str = ""
+    quotes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A day as files: `prices` in the form of price files, `catalog` in that of catalogues. What a
-    source calls by ids of its own is `foreign`, and no file before its cards are known."""
+    """A day as files: `prices` in the form of price files, `catalog` in that of catalogues,
+    `others` price files of sources that quote other conditions. What a source calls by ids of its
+    own is `foreign`, and no file before its cards are known."""
 
     day: date
     prices: bytes
     catalog: bytes
     foreign: Sequence[Foreign] = ()
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Adapter(Protocol):
-    """A source of prices. `quotes` is the source that its quotes are of."""
+    """A source of prices. `quotes` is the source that its quotes are of, if they do not say."""
 
     name: str
     quotes: str

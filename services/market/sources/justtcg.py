@@ -1,9 +1,9 @@
 """JustTCG: cards page by page, with a price for each condition and printing of a card.
 https://justtcg.com/docs
 
-A key is needed. Prices of near mint copies, and of sealed products, are taken; of other conditions
-none, for a card's quote is that of a near mint copy. Which card of ours one is, an operator says;
-the link shows the TCGplayer product that JustTCG names.
+A key is needed. Each condition is a source of quotes of its own: near mint copies and sealed
+products are "justtcg", the others "justtcg-" and the condition. Which card of ours one is, an
+operator says; the link shows the TCGplayer product that JustTCG names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ PAGE = 100
 # Far more than there are; a server that never ends is not read for ever.
 MAX_PAGES = 1000
 _CARDS = "v1/cards?game={}&limit={}&offset={}"
-_CONDITIONS = frozenset({"Near Mint", "Sealed"})
+# Whose quotes those of a condition are.
+_QUOTES = {
+    "Near Mint": "",
+    "Sealed": "",
+    "Lightly Played": "justtcg-lightly-played",
+    "Moderately Played": "justtcg-moderately-played",
+    "Heavily Played": "justtcg-heavily-played",
+    "Damaged": "justtcg-damaged",
+}
 _LANGUAGE = "English"
 
 
@@ -60,13 +68,13 @@ class JustTcg:
 
     async def fetch(self, day: date, get: Get) -> Rendered:
         """See `Adapter.fetch`. A card that comes twice, because pages shifted, counts once."""
-        found: dict[tuple[str, str], Foreign] = {}
+        found: dict[tuple[str, str, str], Foreign] = {}
         for number in range(MAX_PAGES):
             part = self._part(number)
             cards, more = _cards(part, await get(part))
             for card in cards:
                 for quote in _quotes(part, card):
-                    found[quote.product, quote.printing] = quote
+                    found[quote.product, quote.printing, quote.quotes] = quote
             if not more:
                 break
             if not cards:
@@ -96,7 +104,8 @@ def _quotes(part: str, card: Mapping[str, Any]) -> Iterator[Foreign]:
     told = [card.get("name"), card.get("set_name") or card.get("set"), card.get("number")]
     product = card.get("tcgplayerId")
     for variant in shapes.rows(part, card, "variants"):
-        if variant.get("condition") not in _CONDITIONS:
+        quotes = _QUOTES.get(shapes.text(part, variant, "condition"))
+        if quotes is None:
             continue
         if variant.get("language") not in (None, _LANGUAGE):
             continue
@@ -110,4 +119,5 @@ def _quotes(part: str, card: Mapping[str, Any]) -> Iterator[Foreign]:
                 market=price,
                 low="",
                 mid="",
+                quotes=quotes,
             )

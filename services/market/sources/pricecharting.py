@@ -1,8 +1,9 @@
 """PriceCharting's price guide: one CSV of all cards, made anew once a day.
 https://www.pricecharting.com/api-documentation
 
-A token is needed. Prices are of sales. Those of ungraded copies are taken, and of graded ones none,
-for a card's quote is that of an ungraded copy. Which card a product is, an operator says.
+A token is needed. Prices are of sales. Those of ungraded copies are quotes of "pricecharting",
+those of copies graded 10 by PSA, and graded 9, of sources of their own. Which card a product is,
+an operator says.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from services.market.sources.adapter import DriftError, Foreign, Get, Notice, Rendered
@@ -19,9 +20,17 @@ DEFAULT_URL = "https://www.pricecharting.com"
 # The query's parameter for the token.
 TOKEN = "t"  # noqa: S105 # a name, and no token
 _GUIDE = "price-guide/download-custom?category={}"
-# What is called loose of a game is ungraded of a card.
+# Its products are printings.
+PRINTING = "Any"
+# Columns are named after games: what is called loose of one is ungraded of a card. To the column
+# belongs the source of its quotes, the adapter's own for "".
 _PRICE = "loose-price"
-_COLUMNS = ("id", "console-name", "product-name", _PRICE)
+_PRICES = {
+    _PRICE: "",
+    "graded-price": "pricecharting-grade-9",
+    "manual-only-price": "pricecharting-psa-10",
+}
+_COLUMNS = ("id", "console-name", "product-name", *_PRICES)
 _DOLLARS = re.compile(r"\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]{1,2})?", re.ASCII)
 
 
@@ -61,27 +70,30 @@ class PriceCharting:
         for column in _COLUMNS:
             if column not in (rows.fieldnames or ()):
                 raise DriftError(self._part, column, "a column of this name")
-        found = [quote for row in rows if (quote := self._quote(row)) is not None]
+        found = [quote for row in rows for quote in self._quotes(row)]
         if not found:
             raise DriftError(self._part, _PRICE, "a price at least")
         return Rendered(day, b"", b"", found)
 
-    def _quote(self, row: dict[str, str | None]) -> Foreign | None:
-        id, price = (row["id"] or "").strip(), (row[_PRICE] or "").strip()
-        if not price:
-            return None
-        match = _DOLLARS.fullmatch(price)
-        if match is None:
-            raise DriftError(self._part, _PRICE, "dollars, such as $1,234.50")
-        if not id:
-            raise DriftError(self._part, "id", "a text")
+    def _quotes(self, row: dict[str, str | None]) -> Iterator[Foreign]:
+        id = (row["id"] or "").strip()
         told = [row["product-name"], row["console-name"]]
-        return Foreign(
-            product=id,
-            printing="Ungraded",
-            display_name=" · ".join(one for one in told if one),
-            url=f"https://www.pricecharting.com/offers?product={id}",
-            market=match[1].replace(",", "") + (match[2] or ""),
-            low="",
-            mid="",
-        )
+        for column, quotes in _PRICES.items():
+            price = (row[column] or "").strip()
+            if not price:
+                continue
+            match = _DOLLARS.fullmatch(price)
+            if match is None:
+                raise DriftError(self._part, column, "dollars, such as $1,234.50")
+            if not id:
+                raise DriftError(self._part, "id", "a text")
+            yield Foreign(
+                product=id,
+                printing=PRINTING,
+                display_name=" · ".join(one for one in told if one),
+                url=f"https://www.pricecharting.com/offers?product={id}",
+                market=match[1].replace(",", "") + (match[2] or ""),
+                low="",
+                mid="",
+                quotes=quotes,
+            )

@@ -52,14 +52,15 @@ async def page(
     found = await reader.fetch(
         f"""
         with newer as (
-            select q.day, q.source, s.name, s.currency, {_PRICES}
+            select q.day, q.source, s.name, s.currency, s.condition, {_PRICES}
             from quotes q join sources s using (source)
             where q.card = $1 and {where.sql}{keyset}
             order by q.day {direction}, q.source {direction} limit $2
         )
         select *, null::date[] as days, null::bytea[] as tile from newer
         union all
-        select t.month, t.source, s.name, s.currency, {_NONE}, wanted.days, array[{_TILE}]
+        select t.month, t.source, s.name, s.currency, s.condition, {_NONE},
+            wanted.days, array[{_TILE}]
         from quote_tiles t join sources s using (source)
         cross join lateral (
             select array_agg(q.day) as days
@@ -97,7 +98,11 @@ def _place(one: tuple[Place, Quote]) -> Place:
 
 
 def _quote(row: Any) -> Quote:
-    return Quote(row["day"], row["name"], row["currency"], *(row[field] for field in FIELDS))
+    return Quote(row["day"], *_whose(row), *(row[field] for field in FIELDS))
+
+
+def _whose(row: Any) -> tuple[str, str, str]:
+    return row["name"], row["currency"], row["condition"]
 
 
 def _opened(row: Any, card: int) -> Iterator[tuple[Place, Quote]]:
@@ -107,5 +112,5 @@ def _opened(row: Any, card: int) -> Iterator[tuple[Place, Quote]]:
     for number, prices in zip(days.tolist(), cents.tolist(), strict=True):
         day = wire.day_of(number)
         if day in wanted:
-            quote = Quote(day, row["name"], row["currency"], *quotes.plain(prices))
+            quote = Quote(day, *_whose(row), *quotes.plain(prices))
             yield (day, row["source"]), quote

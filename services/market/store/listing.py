@@ -46,7 +46,8 @@ ORDERS = {
 _SELECT = """
 select c.card, c.id, c.category, c.product_id, c.printing, c.display_name, c.set_id, c.set_name,
     c.number, c.rarity, c.sealed, c.image_uri,
-    l.day, s.name as source, s.currency, l.market, l.low, l.mid, l.high, l.direct_low"""
+    l.day, s.name as source, s.currency, s.condition,
+    l.market, l.low, l.mid, l.high, l.direct_low"""
 _FROM = """
 from cards c
 join card_latest l on l.card = c.card and l.headline
@@ -109,6 +110,6 @@ async def number(reader: Reader, id: str) -> int | None:
 def _card(row: Any) -> Card:
     headline = None
     if row["day"] is not None:
-        headline = Quote(*row[12:20])
+        headline = Quote(*row[12:21])
     values = [*row[:12], headline]
     return Card(*values)

@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.api import filters
 from libs.db import Reader
+from services.market.domain.terms import Terms
 
 FILTERS = {"category": filters.text("c.category")}
 
@@ -28,11 +29,11 @@ class CardSet:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A printing of a single product of a set, and its headline in cents."""
+    """A printing of a single product of a set, and what a source asks for it, in cents."""
 
     product: int
     printing: str
-    currency: str
+    terms: Terms
     market: int | None
     low: int | None
 
@@ -76,13 +77,12 @@ async def get(reader: Reader, category: str, set_id: int) -> CardSet | None:
 
 
 async def members(reader: Reader, category: str, set_id: int) -> Sequence[Member]:
-    """The printings of a set's single products."""
+    """The printings of a set's single products by each source, the first source first."""
     rows = await reader.fetch(
-        "select c.product_id, c.printing, s.currency, l.market, l.low from cards c"
-        " join card_latest l on l.card = c.card and l.headline"
-        " join sources s on s.source = l.source"
-        " where c.set_id = $2 and c.category = $1 and c.sealed is not true",
+        "select c.product_id, c.printing, s.currency, s.condition, l.market, l.low from cards c"
+        " join card_latest l on l.card = c.card join sources s on s.source = l.source"
+        " where c.set_id = $2 and c.category = $1 and c.sealed is not true order by s.source",
         category,
         set_id,
     )
-    return [Member(*row) for row in rows]
+    return [Member(row[0], row[1], Terms(row[2], row[3]), row[4], row[5]) for row in rows]

@@ -1,4 +1,4 @@
-"""Sources: who quotes, and in which currency."""
+"""Sources: who quotes, in which currency, and of copies in which condition."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from libs.db import Reader, Tx
+from services.market.domain.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,26 +15,39 @@ class Source:
 
     number: int
     name: str
-    currency: str
+    terms: Terms
 
 
-async def register(tx: Tx, currencies: Mapping[str, str]) -> None:
-    """Stores sources that are not there yet, in order; those that are keep their currency."""
+async def register(tx: Tx, known: Mapping[str, Terms]) -> None:
+    """Stores sources that are not there yet, in order; those that are keep their terms."""
+    wanted = (
+        list(known),
+        [one.currency for one in known.values()],
+        [one.condition for one in known.values()],
+    )
     await tx.execute(
-        "insert into sources (name, currency)"
-        " select u.name, u.currency"
-        " from unnest($1::text[], $2::text[]) with ordinality as u (name, currency, place)"
+        "insert into sources (name, currency, condition)"
+        " select u.name, u.currency, u.condition from unnest($1::text[], $2::text[], $3::text[])"
+        " with ordinality as u (name, currency, condition, place)"
         " where not exists (select from sources s where s.name = u.name)"
         " order by u.place on conflict do nothing",
-        list(currencies),
-        list(currencies.values()),
+        *wanted,
+    )
+    await tx.execute(
+        "update sources s set condition = u.condition"
+        " from unnest($1::text[], $2::text[]) as u (name, condition)"
+        " where s.name = u.name and s.condition = ''",
+        wanted[0],
+        wanted[2],
     )
 
 
 async def read_all(reader: Reader) -> dict[str, Source]:
     """All sources by name."""
-    rows = await reader.fetch("select source, name, currency from sources order by source")
-    return {row["name"]: Source(row["source"], row["name"], row["currency"]) for row in rows}
+    rows = await reader.fetch(
+        "select source, name, currency, condition from sources order by source"
+    )
+    return {row[1]: Source(row[0], row[1], Terms(row[2], row[3])) for row in rows}
 
 
 async def lock(tx: Tx, source: Source) -> None:

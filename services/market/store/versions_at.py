@@ -16,20 +16,20 @@ from services.market.store import quotes, tiles, wire
 # What the first later correction replaced, or what stands where none came. One statement, so that
 # a correction that commits meanwhile is seen whole or not at all.
 _QUOTE = f"""
-with place as (select source, name, currency from sources where name = $2),
+with place as (select source, name, currency, condition from sources where name = $2),
 replaced as (
     select c.old from corrections c join place using (source)
     where c.card = $1 and c.day = $3 and c.to_version > $4
     order by c.to_version limit 1
 )
-select name, currency, old, null::bytea[] as tile
+select name, currency, condition, old, null::bytea[] as tile
 from replaced cross join place where old is not null
 union all
-select name, currency, array[{", ".join(FIELDS)}], null
+select name, currency, condition, array[{", ".join(FIELDS)}], null
 from quotes join place using (source)
 where card = $1 and day = $3 and not exists (select from replaced)
 union all
-select name, currency, null, array[{", ".join(FIELDS)}]
+select name, currency, condition, null, array[{", ".join(FIELDS)}]
 from quote_tiles join place using (source)
 where first_card = $1 - $1 % {CARDS} and month = $5
     and not exists (select from replaced)
@@ -49,4 +49,4 @@ async def quote(reader: Reader, card: int, source: str, day: date, version: int)
         if not len(there):
             return None
         prices = quotes.plain(cents[there[0]].tolist())
-    return Quote(day, row["name"], row["currency"], *prices)
+    return Quote(day, row["name"], row["currency"], row["condition"], *prices)

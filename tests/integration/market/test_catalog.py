@@ -108,16 +108,46 @@ async def test_a_set_says_what_it_costs_and_what_is_unknown(clients):
     found = await anyone.GetSet(pb.GetSetRequest(name="sets/pokemon-604"))
     assert (found.product_count, found.card_count, found.sealed_count) == (2, 3, 1)
     assert found.published_day == "1999-01-09"
-    costs = {one.printing: (one.market, one.known_count, one.unknown_count) for one in found.costs}
+    costs = {
+        (one.currency_code, one.condition, one.printing): (
+            one.market,
+            one.known_count,
+            one.unknown_count,
+        )
+        for one in found.costs
+    }
     assert costs == {
-        "cheapest": ("300.00", 1, 1),
-        "Holofoil": ("405.50", 1, 1),
-        "Unlimited": ("300.00", 1, 0),
+        ("USD", "near_mint", "cheapest"): ("300.00", 1, 1),
+        ("USD", "near_mint", "Holofoil"): ("405.50", 1, 1),
+        ("USD", "near_mint", "Unlimited"): ("300.00", 1, 0),
     }
     for name, kind in (("sets/pokemon-9", Kind.NOT_FOUND), ("sets/x", Kind.INVALID)):
         with pytest.raises(AppError) as caught:
             await anyone.GetSet(pb.GetSetRequest(name=name))
         assert caught.value.kind is kind
+
+
+async def test_a_set_costs_something_else_in_another_condition_or_currency(clients, world):
+    anyone, _ = clients
+    await world.day("2025-05-02", {1: "40.00", 2: "7.00"}, source="justtcg-damaged")
+    await world.day("2025-05-02", {1: "99.00"}, source="justtcg")  # near mint, after tcgplayer
+    await world.day("2025-05-02", {1: "350.00"}, source="cardmarket")
+    found = await anyone.GetSet(pb.GetSetRequest(name="sets/pokemon-604"))
+    costs = {
+        (one.currency_code, one.condition): (one.market, one.known_count, one.unknown_count)
+        for one in found.costs
+        if one.printing == "Holofoil"
+    }
+    assert costs == {
+        ("USD", "near_mint"): ("405.50", 1, 1),
+        ("USD", "damaged"): ("47.00", 2, 0),
+        ("EUR", "any"): ("350.00", 1, 1),
+    }
+    assert [one.condition for one in found.costs] == [
+        *["near_mint"] * 3,
+        *["any"] * 3,
+        *["damaged"] * 3,
+    ]
 
 
 async def test_a_quote_names_its_file_and_line(clients, world):

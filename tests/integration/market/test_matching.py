@@ -1,5 +1,6 @@
 """A source with ids of its own: what nobody has matched waits; likeness of names is no match."""
 
+import asyncio
 import json
 
 import pytest
@@ -16,6 +17,7 @@ from services.market.handlers.fetching import Fetching
 from services.market.servicer.matching import MatchingServicer
 from services.market.sources.adapter import DriftError
 from services.market.sources.cardmarket import Cardmarket
+from services.market.sources.justtcg import JustTcg
 from services.market.sources.pokemontcg import PokemonTcg
 from services.market.sources.polite import Manners, Polite
 from services.market.store.fetches import FetchState
@@ -160,6 +162,35 @@ async def test_what_is_wrong_is_named(world, scene):
         with pytest.raises(AppError) as caught:
             await call
         assert caught.value.kind is kind
+
+
+async def test_each_condition_is_a_source_and_one_nobody_configured_is_left_out(world, scene):
+    server, fetching, stub, _ = scene
+    await world.day("2025-05-19", {1: "20.00"})
+    variants = [
+        {"condition": condition, "printing": "Holofoil", "price": price, "language": "English",
+         "lastUpdated": 1747699200}
+        for condition, price in (("Damaged", 4), ("Near Mint", 21.5), ("Heavily Played", 9))
+    ]  # fmt: skip
+    told = {"data": [{"id": "charizard", "name": "Charizard", "variants": variants}]}
+    body = json.dumps(told | {"meta": {"hasMore": False}}).encode()
+    server.bodies["/v1/cards?game=pokemon&limit=100&offset=0"] = body
+    fetching.adapters["justtcg"] = JustTcg(server.url)
+    fetching._turns["justtcg"] = asyncio.Lock()
+    asked = await fetching("justtcg")
+    assert "none of 1 products" in asked.fetch.error
+    name = "sourceProducts/justtcg:charizard:Holofoil"
+    await stub.MatchSourceProduct(pb.MatchSourceProductRequest(name=name, card=f"cards/{card(1)}"))
+    asked = await fetching("justtcg")
+    assert asked.fetch.state is FetchState.SUCCEEDED
+    rows = await world.db.fetch(
+        "select s.name, s.condition, q.market from quotes q join sources s using (source)"
+        " where q.day = '2025-05-20' order by 1"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("justtcg", "near_mint", 2150),
+        ("justtcg-damaged", "damaged", 400),
+    ]
 
 
 @pytest.mark.parametrize(

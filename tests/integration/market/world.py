@@ -17,11 +17,17 @@ from libs.events.outbox import Outbox
 from pq.market.v1.market_events_pb2 import PricesChanged, SnapshotPublished
 from services.market.app import MIGRATIONS
 from services.market.domain.imports import Kind
+from services.market.domain.terms import Terms
 from services.market.handlers.ingest import ImportFile, Ingest, Limits, Outcome
 from services.market.store.raw import open_raw
 
 HEADING = "date,category,group_id,product_id,subtype,market,low,mid,high,direct_low"
-SOURCES = {"tcgplayer": "USD", "cardmarket": "EUR"}
+SOURCES = {
+    "tcgplayer": Terms("USD", "near_mint"),
+    "cardmarket": Terms("EUR"),
+    "justtcg": Terms("USD", "near_mint"),
+    "justtcg-damaged": Terms("USD", "damaged"),
+}
 FOLDERS = [
     ("events", Path(outbox.__file__).with_name("migrations")),
     ("market", MIGRATIONS),

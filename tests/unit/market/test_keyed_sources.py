@@ -42,19 +42,20 @@ async def justtcg(pages):
     return await adapter.fetch(await adapter.newest(get), get), asked
 
 
-async def test_justtcg_is_read_page_by_page_near_mint_and_english_alone():
+async def test_justtcg_is_read_page_by_page_in_english_alone_each_condition_by_itself():
     variants = [
         variant(1.5, printing="Normal", lastUpdated=1747699200),
         variant(1, condition="Lightly Played"),
         variant(2, language="Japanese"),
         variant(None, printing="Reverse Holofoil"),
         variant(90, condition="Sealed", printing="Normal box"),
+        variant(9, condition="Signed by the artist"),
     ]
     pages = [page([card()], more=True), page([card("second", variants, tcgplayerId=None)])]
     rendered, asked = await justtcg(pages)
     assert rendered.day == date(2025, 5, 21)
     assert asked[1:] == [f"v1/cards?game=pokemon&limit=1&offset={offset}" for offset in (0, 1)]
-    first, second, third = rendered.foreign
+    first, second, played, third = rendered.foreign
     assert (first.product, first.printing, first.market, first.low) == (
         "pokemon-base-charizard",
         "Holofoil",
@@ -65,6 +66,9 @@ async def test_justtcg_is_read_page_by_page_near_mint_and_english_alone():
     assert first.url == "https://www.tcgplayer.com/product/42382"
     assert (second.printing, second.market, second.url) == ("Normal", "1.50", "")
     assert (third.printing, third.market) == ("Normal box", "90.00")
+    assert (played.printing, played.market) == ("Holofoil", "1.00")
+    assert played.quotes == "justtcg-lightly-played"
+    assert {first.quotes, second.quotes, third.quotes} == {""}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,8 @@ async def test_justtcg_is_read_page_by_page_near_mint_and_english_alone():
         ([page([card(variants=[variant(1, lastUpdated="now")])])], "lastUpdated"),
         ([page([])], "variants.lastUpdated"),
         ([page([card()], more=True), page([], more=True)], "data"),
-        ([page([card(variants=[variant(1, condition="Damaged")])])], "data"),
+        ([page([card(variants=[variant(1, condition="Signed")])])], "data"),
+        ([page([card(variants=[variant(1, condition=None)])])], "condition"),
     ],
 )
 async def test_a_justtcg_of_another_shape_is_told(pages, field):
@@ -89,10 +94,10 @@ async def test_a_justtcg_of_another_shape_is_told(pages, field):
     assert caught.value.field == field
 
 
-GUIDE = """id,console-name,product-name,loose-price,cib-price,graded-price
-630417,Pokemon Base Set,Charizard #4,$351.25,$700.00,"$2,104.00"
-630418,Pokemon Base Set,"Energy, Fire",,$1.00,
-630419,Pokemon Base Set,Booster Box,"$12,500.00",,
+GUIDE = """id,console-name,product-name,loose-price,cib-price,graded-price,manual-only-price
+630417,Pokemon Base Set,Charizard #4,$351.25,$700.00,"$2,104.00",$9999.9
+630418,Pokemon Base Set,"Energy, Fire",,$1.00,,
+630419,Pokemon Base Set,Booster Box,"$12,500.00",,,
 """
 
 
@@ -105,14 +110,18 @@ async def pricecharting(body):
     return await adapter.fetch(await adapter.newest(get), get)
 
 
-async def test_pricecharting_is_read_ungraded_copies_alone():
+async def test_pricecharting_is_read_each_grade_by_itself():
     rendered = await pricecharting(("\ufeff" + GUIDE.replace("\n", "\r\n")).encode())
     assert rendered.day == date(2025, 5, 21)
-    assert [(one.product, one.market, one.display_name) for one in rendered.foreign] == [
-        ("630417", "351.25", "Charizard #4 · Pokemon Base Set"),
-        ("630419", "12500.00", "Booster Box · Pokemon Base Set"),
+    assert [
+        (one.product, one.quotes, one.market, one.display_name) for one in rendered.foreign
+    ] == [
+        ("630417", "", "351.25", "Charizard #4 · Pokemon Base Set"),
+        ("630417", "pricecharting-grade-9", "2104.00", "Charizard #4 · Pokemon Base Set"),
+        ("630417", "pricecharting-psa-10", "9999.9", "Charizard #4 · Pokemon Base Set"),
+        ("630419", "", "12500.00", "Booster Box · Pokemon Base Set"),
     ]
-    assert {one.printing for one in rendered.foreign} == {"Ungraded"}
+    assert {one.printing for one in rendered.foreign} == {"Any"}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +130,9 @@ async def test_pricecharting_is_read_ungraded_copies_alone():
         (b"\xff\xfe", "body"),
         (b"", "id"),
         (GUIDE.replace("loose-price", "price").encode(), "loose-price"),
+        (GUIDE.replace("manual-only-price", "psa").encode(), "manual-only-price"),
         (GUIDE.replace("$351.25", "351 EUR").encode(), "loose-price"),
+        (GUIDE.replace("$9999.9", "many").encode(), "manual-only-price"),
         (GUIDE.replace("630417", "").encode(), "id"),
         (GUIDE.splitlines()[0].encode(), "loose-price"),
     ],
