@@ -47,6 +47,9 @@ class CsvLists:
         The first page is read before the answer begins, so that a refusal is still a problem.
         """
         request = call.request
+        if not call.operation.rpc.is_paged:
+            only = call.operation.rpc.output.FromString(await send(call))
+            return Reply(200, list(CSV_HEADERS), self._pages(call, only, send, whole=False))
         whole = not (request.page_size or request.page_token)  # type: ignore[attr-defined] # a List
         if whole:
             request.page_size = CSV_PAGE  # type: ignore[attr-defined] # a List
@@ -68,8 +71,8 @@ class CsvLists:
         yield table.header.encode()
         while True:
             yield table.rows(getattr(page, item.name), write)
-            token = page.next_page_token  # type: ignore[attr-defined] # a List
-            if not whole or not token:
+            token = page.next_page_token if whole else ""  # type: ignore[attr-defined] # a List
+            if not token:
                 return
             call.request.page_token = token  # type: ignore[attr-defined] # a List
             page = call.operation.rpc.output.FromString(await send(call))

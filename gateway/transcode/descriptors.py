@@ -90,10 +90,15 @@ class Rpc:
         return any(kind is not None and kind.full_name == HTTP_BODY for kind in kinds)
 
     @cached_property
+    def is_paged(self) -> bool:
+        """True for a List that comes page by page (AIP-158)."""
+        return "next_page_token" in descriptor_of(self.output).fields_by_name
+
+    @cached_property
     def item_field(self) -> FieldDescriptor | None:
         """A List's repeated field of resources (AIP-132); None where this is no List."""
         descriptor = descriptor_of(self.output)
-        if "next_page_token" not in descriptor.fields_by_name:
+        if not (self.is_paged or self.name.startswith("List")):
             return None
         repeated = [f for f in descriptor.fields if f.is_repeated and f.message_type]
         return repeated[0] if repeated else None

@@ -132,7 +132,7 @@ def _responses(schemas: Schemas, route: Route) -> Schema:
     shown = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if rpc.public_read:
         shown.append("ETag")
-    if rpc.item_field is not None:
+    if rpc.is_paged:
         shown.append("PQ-Next-Page-Token")
     responses: Schema = {
         "200": {"description": "Done.", "headers": references(shown), "content": content}

@@ -8,6 +8,7 @@ import io
 import pytest
 
 from libs.errors import AppError, Kind, Violation
+from pq.market.v1.catalog_pb2 import ListRelatedCardsResponse
 from tests.contract.gateway.serving import Canned, card, serving, until
 
 ALERT = {"card": "cards/a", "condition": {"priceAbove": {"currencyCode": "USD", "amount": "5"}}}
@@ -191,6 +192,18 @@ async def test_one_page_as_csv_says_how_to_go_on(gateway):
     response = await gateway.ask("GET", "/v1/cards?pageSize=10", {"Accept": "text/csv"})
     assert response.body.count(b"\r\n") == 11
     assert response.header("pq-next-page-token") == "10"
+
+
+async def test_a_list_without_pages_as_csv():
+    async def related(_request, _metadata):
+        return ListRelatedCardsResponse(cards=[card(1), card(2)])
+
+    async with serving(Canned({"ListRelatedCards": related})) as gateway:
+        path = "/v1/cards/pokemon-1-holofoil/related"
+        response = await gateway.ask("GET", path, {"Accept": "text/csv"})
+        rows = list(csv.DictReader(io.StringIO(response.body.decode(), newline="")))
+        assert [row["name"] for row in rows] == [card(1).name, card(2).name]
+        assert response.header("pq-next-page-token") is None
 
 
 async def test_csv_that_breaks_off_does_not_look_whole():
