@@ -46,22 +46,21 @@ def from_headers(
     headers: Iterable[tuple[str, bytes]],
 ) -> Record:
     """The inverse of `to_headers`. Raises MalformedRecordError, which names what is missing."""
-    found, rest = {}, {}
-    for name, data in headers:
-        text = data.decode("utf-8", "replace")
-        if name.startswith(PREFIX):
-            found[name] = text
-        elif name not in RESERVED:
-            rest[name] = text
+    found = dict(headers)
+    rest = {
+        name: data.decode("utf-8", "replace")
+        for name, data in found.items()
+        if not name.startswith(PREFIX) and name not in RESERVED
+    }
     try:
         return Record(
-            UUID(found["ce_id"]),
+            UUID(found["ce_id"].decode("utf-8", "replace")),
             topic,
             partition,
             (key or b"").decode(),
-            found["ce_type"],
-            datetime.fromisoformat(found["ce_time"]),
-            found["ce_source"],
+            found["ce_type"].decode("utf-8", "replace"),
+            datetime.fromisoformat(found["ce_time"].decode("utf-8", "replace")),
+            found["ce_source"].decode("utf-8", "replace"),
             value or b"",
             rest,
         )
