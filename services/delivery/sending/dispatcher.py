@@ -73,6 +73,7 @@ class Dispatcher:
         self._flows: dict[UUID, Flow] = {}
         self._ready: deque[Flow] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
         self._held = 0
         self._tokens: Counter[UUID] = Counter()
         self.done: Callable[[Attempted], None] = lambda _attempted: None
@@ -88,7 +89,7 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """How many attempts are under way."""
-        return len(self._tasks)
+        return self._in_flight
 
     @property
     def tokens(self) -> Collection[UUID]:
@@ -126,16 +127,17 @@ class Dispatcher:
         """Starts what can be started, an attempt an endpoint in turn."""
         if self._ready and not self.may_send():
             return
-        while self._ready and len(self._tasks) < self._limits.slots:
+        while self._ready and self._in_flight < self._limits.slots:
             flow = self._ready.popleft()
             flow.is_ready = False
             if flow.queue:
                 flow.in_flight += 1
+                self._in_flight += 1
                 task = asyncio.create_task(self._attempt(flow, flow.queue.popleft()))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 self._make_ready(flow)
-        self._gauge.set(len(self._tasks))
+        self._gauge.set(self._in_flight)
 
     def let_go(self, deliveries: Iterable[Leased]) -> None:
         """These are recorded, or given back: they are held no more."""
@@ -190,10 +192,10 @@ class Dispatcher:
             ),
         )
         flow.in_flight -= 1
+        self._in_flight -= 1
         self._learn(flow, exchange)
         self.done(attempted)
         self._make_ready(flow)
-        self._tasks.discard(asyncio.current_task())
         self.pump()
 
     def _learn(self, flow: Flow, exchange: Exchange) -> None:
