@@ -132,6 +132,8 @@ class Target:
     signers: tuple[Callable[[bytes], bytes], ...] = ()
     # An address that is told of alerts once a day.
     digest: bool = False
+    # Of an endpoint: grows with every change.
+    revision: int = 0
 
     def wants(self, message: Message) -> bool:
         """Whether it subscribed to this type of message, and to what it is about."""

@@ -158,6 +158,20 @@ class Dispatcher:
             flow.queue.clear()
         return taken
 
+    def waiting(self) -> dict[UUID, int]:
+        """Endpoints for which something is queued, with the revision that it was taken under."""
+        return {
+            endpoint: flow.queue[0].target.revision
+            for endpoint, flow in self._flows.items()
+            if flow.queue and flow.queue[0].target.channel is Channel.WEBHOOK
+        }
+
+    def recall(self, endpoints: Iterable[UUID]) -> None:
+        """Gives back what is queued for these: they are not any more what they were."""
+        for endpoint in endpoints:
+            if (flow := self._flows.get(endpoint)) is not None:
+                self._give_back(flow)
+
     async def idle(self) -> None:
         """Waits until no attempt is under way."""
         while self._tasks:
@@ -206,6 +220,9 @@ class Dispatcher:
         flow.answers_well = False
         if exchange.http_status is None or exchange.is_busy:
             flow.cap = max(1, flow.cap // 2)
+        self._give_back(flow)
+
+    def _give_back(self, flow: Flow) -> None:
         if flow.queue:
             back = list(flow.queue)
             flow.queue.clear()

@@ -19,7 +19,7 @@ from services.delivery.sending.dispatcher import Dispatcher
 from services.delivery.sending.gate import Gate
 from services.delivery.sending.health import DEFAULT_HEALTH, Health, HealthPolicy
 from services.delivery.sending.recorder import Recorder
-from services.delivery.store import lanes, leases, workers
+from services.delivery.store import endpoint_targets, lanes, leases, workers
 from services.delivery.store.leases import Lease, NewDelivery
 from services.delivery.store.vault import Vault
 
@@ -67,6 +67,7 @@ class Worker:
         self._more_waits = False
         self._low, self._low_until = lanes.EVER, 0.0
         self._suspects: set[UUID] = set()
+        self._recall_at = 0.0
         self._gate = Gate(policy)
         self.recorder = Recorder(db, Health(policy), self._recorded)
         dispatcher.done = self.recorder.put
@@ -134,8 +135,9 @@ class Worker:
                 if self._clock.monotonic() >= self._low_until:
                     self._low = await lanes.low_water(self._db)
                     self._low_until = self._clock.monotonic() + _LOW_KEPT
+                await self._recall_changed()
                 while await self.claim_once():
-                    pass
+                    await self._recall_changed()
                 wait = await self._seconds_to_next()
             except Exception as error:
                 if not is_transient(error):
@@ -196,6 +198,16 @@ class Worker:
         self._dispatcher.pump()
         if self._id is not None:
             await self._find_strays(self._id)
+
+    async def _recall_changed(self) -> None:
+        """Gives back what is queued for endpoints that were paused, changed or deleted since: it
+        waits, or goes where they are now, signed with what they have now."""
+        now = self._clock.monotonic()
+        if now < self._recall_at:
+            return
+        self._recall_at = now + self.pace.poll / 2
+        if waiting := self._dispatcher.waiting():
+            self._dispatcher.recall(await endpoint_targets.changed(self._db, waiting))
 
     async def _find_strays(self, worker: UUID) -> None:
         """Gives back what is leased to us and unknown to us: the commit succeeded, and the answer

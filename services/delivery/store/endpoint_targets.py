@@ -17,7 +17,7 @@ _OF_ENDPOINTS = (
     "select e.id, e.account, e.url, e.event_types, e.state, s.key_id, s.sealed, s.version,"
     " s.signer_sealed, b.state as breaker, b.busy, e.cards, e.portfolios, e.headers_key_id,"
     " e.headers_sealed, e.rate_limit, e.max_in_flight, e.ordering, e.retry_delays,"
-    " e.deliver_within, e.signatures, false as digest"
+    " e.deliver_within, e.signatures, false as digest, e.revision"
     " from endpoints e join endpoint_secrets s on s.endpoint = e.id"
     " and (s.expire_time is null or s.expire_time > now())"
     " left join breakers b on b.endpoint = e.id"
@@ -28,7 +28,7 @@ _OF_ACCOUNTS = (
     f"{_OF_ENDPOINTS} where e.account = any($1)"
     " union all select a.id, a.account, a.email, a.event_types, case when l.open then 1 else 2 end,"
     " null, null, 0, null, null, null, '{}', '{}', null, null, null, null, 1, null, null, '{}',"
-    " a.digest_hour is not null"
+    " a.digest_hour is not null, 0"
     " from email_addresses a join lanes l on l.endpoint = a.id"
     " where a.account = any($1) and a.state = 2 and not exists"
     " (select from email_suppressions s where s.email_key = a.email_key)"
@@ -46,6 +46,17 @@ async def get(reader: Reader, vault: Vault, ids: Sequence[UUID]) -> dict[UUID, T
     """These endpoints, as far as they are there."""
     rows = await reader.fetch(_TARGETS, ids)
     return {target.endpoint: target for target in _targets(vault, rows)}
+
+
+async def changed(reader: Reader, known: Mapping[UUID, int]) -> list[UUID]:
+    """Of endpoints, each with the revision that is known, those that have another or are gone."""
+    rows = await reader.fetch(
+        "select k.id from unnest($1::uuid[], $2::bigint[]) as k (id, revision)"
+        " left join endpoints e using (id) where e.revision is distinct from k.revision",
+        list(known),
+        list(known.values()),
+    )
+    return [row["id"] for row in rows]
 
 
 def _targets(vault: Vault, rows: Sequence[Any]) -> list[Target]:
@@ -81,6 +92,7 @@ def _target(vault: Vault, rows: Sequence[Any]) -> Target:
         deliver_within=row["deliver_within"],
         signers=signers,
         digest=row["digest"],
+        revision=row["revision"],
     )
 
 

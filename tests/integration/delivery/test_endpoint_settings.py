@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -10,6 +12,7 @@ from libs.errors import Kind
 from libs.testing.rpc import account as as_account
 from pq.delivery.v1 import delivery_pb2 as pb
 from pq.delivery.v1 import delivery_pb2_grpc as grpc_pb
+from tests.integration.delivery import receiver as behave
 from tests.integration.delivery.test_rpcs import OTHER, URL, create, refused, served
 from tests.integration.delivery.world import PENDING, until
 
@@ -179,6 +182,73 @@ async def test_messages_wait_while_paused_and_go_out_when_resumed(mine, world, r
     assert (resumed.state, resumed.state_reason) == (pb.ENDPOINT_STATE_ACTIVE, "")
     await receiver.wait_for(1)
     await world.settled(1)
+
+
+async def queued(world, sender, receiver, account, made, gate):
+    """Sixteen under way at a receiver that does not answer, and forty behind them in memory."""
+    await world.tell(sender, world.fired(account))
+    await world.settled(1)
+    receiver.paths["/"] = behave.held(gate, behave.answer(200))
+    await world.tell(sender, *(world.fired(account) for _ in range(56)))
+    await receiver.wait_for(17)
+    assert [row["worker"] is not None for row in await world.deliveries()].count(True) == 56
+
+
+async def given_back(world):
+    async def done():
+        rows = await world.deliveries()
+        return sum(row["worker"] is not None for row in rows) == 16
+
+    await until(done)
+
+
+async def test_a_pause_holds_what_is_in_memory_already(mine, world, receiver, account):
+    sender, gate = await world.sender(), asyncio.Event()
+    made = await mine.CreateEndpoint(create(receiver.url()))
+    await queued(world, sender, receiver, account, made, gate)
+    await mine.PauseEndpoint(pb.PauseEndpointRequest(name=made.name))
+    await given_back(world)
+    gate.set()
+    await world.settled(17)
+    assert len(receiver.arrivals) == 17
+    await mine.ResumeEndpoint(pb.ResumeEndpointRequest(name=made.name))
+    await world.settled(57)
+    assert len({arrival.id for arrival in receiver.arrivals}) == len(receiver.arrivals) == 57
+
+
+async def test_another_url_is_that_of_what_is_in_memory_too(mine, world, receiver, account):
+    sender, gate = await world.sender(), asyncio.Event()
+    made = await mine.CreateEndpoint(create(receiver.url()))
+    await queued(world, sender, receiver, account, made, gate)
+    await mine.UpdateEndpoint(update(made, url=receiver.url("/new")))
+
+    async def known():
+        return set(sender.worker._dispatcher.waiting().values()) == {2}
+
+    await until(known)
+    gate.set()
+    await world.settled(57)
+    assert (len(receiver.at("/")), len(receiver.at("/new"))) == (17, 40)
+
+
+async def test_nothing_in_memory_is_sent_to_what_is_deleted(mine, world, receiver, account):
+    sender, gate = await world.sender(), asyncio.Event()
+    made = await mine.CreateEndpoint(create(receiver.url()))
+    await queued(world, sender, receiver, account, made, gate)
+    await mine.DeleteEndpoint(pb.DeleteEndpointRequest(name=made.name))
+
+    async def nothing_waits():
+        return not sender.worker._dispatcher.waiting()
+
+    await until(nothing_waits)
+    gate.set()
+
+    async def all_settled():
+        await world.sweeps.run()
+        return all(row["settle_time"] is not None for row in await world.deliveries())
+
+    await until(all_settled)
+    assert len(receiver.arrivals) == 17
 
 
 async def test_what_is_disabled_is_resumed_and_not_paused(mine, world, receiver, account):
