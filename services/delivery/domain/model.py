@@ -15,6 +15,7 @@ from services.delivery.domain.settings import Settings
 
 MAX_DESCRIPTION = 500
 WAITING_ORDER = "waiting_order"
+WAITING_DIGEST = "waiting_digest"
 MAX_EVENT_TYPES = 20
 MAX_ENDPOINTS = 50
 MAX_OVERLAP = timedelta(days=7)
@@ -175,7 +176,8 @@ class Message:
 class Delivery:
     """A message on its way to one target. `endpoint_state` is None where that is gone, or is no
     endpoint; `lane_open` is False for an address while nothing sends e-mail. One that is `behind`
-    waits for an earlier one of its key; `hold_reason` is why its lane is held right now."""
+    waits for an earlier one of its key; `hold_reason` is why its lane is held right now. One of a
+    `digest` is told with others, by a message of its own."""
 
     message: UUID
     endpoint: UUID
@@ -191,6 +193,7 @@ class Delivery:
     unverified: bool = False
     behind: bool = False
     hold_reason: str = ""
+    digest: bool = False
 
     @property
     def shown_reason(self) -> str:
@@ -205,6 +208,8 @@ class Delivery:
             return "endpoint_unverified" if self.unverified else "endpoint_disabled"
         if self.channel is Channel.EMAIL and not self.lane_open:
             return "email_not_configured"
+        if self.digest:
+            return WAITING_DIGEST
         if self.behind:
             return WAITING_ORDER
         if self.hold_reason:

@@ -69,8 +69,7 @@ class Insight:
         stories = []
         for one in deliveries:
             mine = [attempt for attempt in attempts if attempt.endpoint == one.endpoint]
-            entries = timeline(
-                one, message.create_time, mine, holds[one.endpoint], now, first[one.endpoint]
-            )
+            wait = first.get(one.endpoint, one.shown_reason)
+            entries = timeline(one, message.create_time, mine, holds[one.endpoint], now, wait)
             stories.append(Story(one, summary(one, mine), entries))
         return stories

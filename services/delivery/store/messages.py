@@ -111,19 +111,24 @@ async def list_page(
 
 
 async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, list[Delivery]]:
-    """The deliveries of each of these messages."""
+    """The deliveries of each of these messages, those to come with a digest among them."""
     rows = await reader.fetch(
         "select d.message, d.endpoint, d.state, d.attempt_count, nullif(d.due, 'infinity') as due,"
         " d.settle_time, d.reason, d.worker is not null as leased, e.state as endpoint_state,"
         " coalesce(e.state_reason = 'endpoint_unverified', false) as unverified,"
         " s.endpoint is not null as email, case when e.id is null then l.open end as open,"
-        " coalesce(d.due = 'infinity', false) as behind,"
+        " coalesce(d.due = 'infinity', false) as behind, false as digest,"
         " case when l.hold_until > now() then l.hold_reason end as hold_reason"
         " from deliveries d left join endpoints e on e.id = d.endpoint"
         " left join lanes l on l.endpoint = d.endpoint"
         f" left join lateral ({_EMAIL}) s on e.id is null"
-        " where d.message = any($1) order by d.message, d.endpoint",
+        " where d.message = any($1)"
+        " union all select i.message, i.address, $2::smallint, 0, a.digest_time, null, '', false,"
+        " null, false, true, l.open, false, true, null"
+        " from email_digest_items i join email_addresses a on a.id = i.address"
+        " join lanes l on l.endpoint = a.id where i.message = any($1) order by message, endpoint",
         messages,
+        DeliveryState.PENDING,
     )
     found: dict[UUID, list[Delivery]] = {id: [] for id in messages}
     for row in rows:
@@ -161,5 +166,6 @@ def _delivery(row: Any) -> Delivery:
         lane_open=row["open"] is not False,
         unverified=row["unverified"],
         behind=row["behind"],
+        digest=row["digest"],
         hold_reason=row["hold_reason"] or "",
     )

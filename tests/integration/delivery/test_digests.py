@@ -8,7 +8,9 @@ import pytest
 
 from libs.errors import AppError
 from services.delivery.domain.email_addresses import Digest
+from services.delivery.domain.model import Channel
 from services.delivery.handlers.digests import MOST, Digests
+from services.delivery.handlers.insight import Insight
 from services.delivery.store import emails
 from tests.integration.delivery.email_world import EmailWorld, MailApi
 from tests.integration.delivery.receiver import Receiver
@@ -79,6 +81,24 @@ async def test_a_days_alerts_are_one_mail_and_quiet_days_none(play, mail, api):
     await play.make_due(address)
     await play.digests.run()
     assert await play.world.db.fetchval("select count(*) from messages") == 5
+
+
+async def test_what_waits_for_a_digest_says_so(play, mail):
+    address = await mail.confirmed(play.sender, play.account)
+    changed = await play.change(address, digest=AT_EIGHT)
+    await play.fire()
+    message = await play.world.db.fetchval(
+        "select id from messages where event_type = 'alert.triggered'"
+    )
+    insight = Insight(play.world.db, play.world.clock)
+    [story] = await insight.timelines(play.account, message)
+    assert (story.delivery.endpoint, story.delivery.due) == (address.id, changed.digest_time)
+    assert story.delivery.channel is Channel.EMAIL
+    assert (story.entries[-1].kind, story.entries[-1].end_time) == ("waiting_digest", None)
+    assert story.summary.startswith("Waits (waiting_digest, until ")
+    await play.make_due(address)
+    await play.digests.run()
+    assert await insight.timelines(play.account, message) == []
 
 
 async def test_two_replicas_send_one(play, mail, api):
