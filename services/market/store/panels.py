@@ -56,6 +56,19 @@ class _Kept:
     versions: Mapping[date, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """The cents of what was kept: market and low, from `first` on."""
+
+    cards: Ints
+    first: date
+    cents: tuple[Ints, Ints]
+
+    @classmethod
+    def of(cls, prices: Prices) -> _Old:
+        return cls(prices.cards, prices.market.first, (prices.market.cents, prices.low.cents))
+
+
 class Panels:
     """Keeps the matrices of one source, the one asked for last.
 
@@ -134,14 +147,18 @@ class Panels:
         changed = [day for day, version in versions.items() if known.get(day) != version]
         if kept is not None and not changed and kept.prices.market.last == last:
             return kept
-        self._kept = None  # its memory may be needed
+        old = None if kept is None else _Old.of(kept.prices)
+        # Of what is kept the cents alone are needed; the memory of its logarithms is.
+        kept = self._kept = None
         cards = await self._cards(source)
         shape = (len(cards), (last - first).days + 1)
         cents = np.full((2, *shape), NONE, np.int32)
-        if kept is None or len(changed) > _MANY:
+        if old is None or len(changed) > _MANY:
+            old = None
             await self._read_all(source, cards, first, last, cents)
         else:
-            _take_over(kept.prices, cards, first, cents)
+            _take_over(old, cards, first, cents)
+            old = None
             for day in changed:
                 column = (day - first).days
                 found, prices = await quotes.read_day(self._db, source, day)
@@ -216,15 +233,15 @@ def _fill_tiles(
         prices[rows[there]] = np.maximum(taken, NONE)
 
 
-def _take_over(old: Prices, cards: Ints, first: date, cents: npt.NDArray[np.int32]) -> None:
+def _take_over(old: _Old, cards: Ints, first: date, cents: npt.NDArray[np.int32]) -> None:
     """Copies the days that both have; cards only ever come to a source."""
     rows = np.searchsorted(cards, old.cards)
-    shift = (old.market.first - first).days
-    begin, end = max(shift, 0), min(shift + old.market.day_count, cents.shape[2])
+    shift = (old.first - first).days
+    begin, end = max(shift, 0), min(shift + old.cents[0].shape[1], cents.shape[2])
     if begin >= end:
         return
-    for place, panel in enumerate((old.market, old.low)):
-        cents[place, rows, begin:end] = panel.cents[:, begin - shift : end - shift]
+    for place, matrix in enumerate(old.cents):
+        cents[place, rows, begin:end] = matrix[:, begin - shift : end - shift]
 
 
 def _panels(first: date, cents: npt.NDArray[np.int32]) -> tuple[Panel, Panel]:

@@ -178,8 +178,7 @@ def _start(
 
 
 def _cut(panel: Panel, rows: Mask, start: date) -> Panel:
-    cents = panel.cents[rows][:, panel.index(start) :]
-    return Panel.load(start, np.ascontiguousarray(cents))
+    return Panel.load(start, panel.cents[:, panel.index(start) :][rows])
 
 
 def _rows(levels: index_catalogue.Levels) -> list[Level]:
