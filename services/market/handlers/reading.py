@@ -12,10 +12,10 @@ from uuid import UUID
 import numpy as np
 
 from libs.db import Database
-from libs.errors import AppError, Kind, not_found
+from libs.errors import AppError, Kind, invalid, not_found
 from services.market.analytics.catalogue import NAMES
 from services.market.domain import blocks
-from services.market.domain.pipeline import KEPT_DAYS, Published
+from services.market.domain.pipeline import KEPT_DAYS, Published, is_kept
 from services.market.handlers.steps.signals import LAYOUT
 from services.market.store import listing, published, signal_blocks, ticks
 from services.market.store.cards import ids
@@ -42,8 +42,17 @@ class Reading:
         self._days: OrderedDict[tuple[UUID, int], blocks.Block] = OrderedDict()
 
     async def find(self, source: str, day: date | None) -> Published | None:
-        """The version that is asked for, if it is published."""
-        return await published.newest(self._db, source or None, day)
+        """The version that is asked for, if it is published. Raises AppError (INVALID) where its
+        numbers are not kept any more."""
+        found = await published.newest(self._db, source or None, day)
+        if found is not None and day is not None:
+            newest = await published.newest(self._db, found.of.source, None)
+            if newest is not None and not is_kept(day, newest.of.day):
+                told = (
+                    f"one of the last {KEPT_DAYS} days, or the last of a month: others are not kept"
+                )
+                raise invalid("day", f"expected {told}; got {day}", "not_kept")
+        return found
 
     async def published(self, source: str, day: date | None) -> Published:
         """The version that is asked for. Raises AppError (NOT_FOUND)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from libs.db import Reader, Tx
 from services.market.domain.pipeline import DayVersion
@@ -31,6 +32,17 @@ async def replace(tx: Tx, day: DayVersion, ranked: Sequence[Ranked]) -> None:
     await tx.execute("delete from movers where source = $1 and day = $2 and version = $3", *key)
     await tx.copy_records(
         "movers", ("source", "day", "version", *COLUMNS), [(*key, *row) for row in ranked]
+    )
+
+
+async def prune(tx: Tx, source: int, day: date, kept: int) -> None:
+    """Forgets what is older than `kept` days before `day` and of no month's end."""
+    await tx.execute(
+        "delete from movers where source = $1 and day <= $2::date - $3::int"
+        " and extract(day from day + 1) <> 1",
+        source,
+        day,
+        kept,
     )
 
 

@@ -350,6 +350,29 @@ async def test_days_too_old_to_keep_are_skipped_but_the_ends_of_months(world, wa
     assert (FIRST - date(2024, 10, 31)).days > KEPT_DAYS
 
 
+async def test_numbers_of_old_days_are_forgotten_and_that_is_said(world, client, walk):
+    for number, day in enumerate(("2025-01-30", "2025-01-31")):
+        await world.day(day, quoted(walk, number))
+        await drain(runner(world))
+    ask = pb.GetCardSignalsRequest(name=f"cards/{card(7)}/signals", day="2025-01-30")
+    await client.analytics.GetCardSignals(ask)
+    await world.day("2025-05-20", quoted(walk, 2))
+    await drain(runner(world))
+    for table in ("signal_blocks", "movers"):
+        days = {row[0] for row in await world.db.fetch(f"select distinct day from {table}")}
+        assert date(2025, 1, 31) in days, table
+        assert date(2025, 1, 30) not in days, table
+    for call in (
+        client.analytics.GetCardSignals(ask),
+        client.analytics.ListMovers(pb.ListMoversRequest(day="2025-01-30")),
+    ):
+        with pytest.raises(AppError) as caught:
+            await call
+        assert [(one.field, one.reason) for one in caught.value.violations] == [("day", "not_kept")]
+    kept = pb.GetCardSignalsRequest(name=f"cards/{card(7)}/signals", day="2025-01-31")
+    assert (await client.analytics.GetCardSignals(kept)).basis.day == "2025-01-31"
+
+
 async def test_two_at_once_share_the_runs_and_none_is_made_twice(world, walk):
     await history(world, walk, 20)
     made = await asyncio.gather(*(drain(runner(world)) for _ in range(2)))

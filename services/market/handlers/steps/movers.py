@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from libs.db import Tx
 from services.market.analytics import movers
-from services.market.domain.pipeline import DayVersion
+from services.market.domain.pipeline import KEPT_DAYS, DayVersion
 from services.market.store import movers as store
 from services.market.store.panels import Panels, Prices
 
@@ -29,6 +29,7 @@ class Movers:
         prices = await panels.upto(day.source_number, day.day)
         ranked = await asyncio.to_thread(_ranked, prices)
         await store.replace(tx, day, ranked)
+        await store.prune(tx, day.source_number, day.day, KEPT_DAYS)
         return {"places": len(ranked)}
 
 
