@@ -26,7 +26,7 @@ FIRST = date(2024, 2, 1)
 PATIENCE = 1800.0
 MOVES = {"market": 0.19, "low": 0.08, "mid": 0.28, "high": 0.05, "direct_low": 0.05}
 # Shares of quotes that have no such price.
-MISSING = {"market": 0.05, "low": 0.1, "mid": 0.02, "high": 0.02, "direct_low": 0.8}
+MISSING = {"market": 0.115, "low": 0.0, "mid": 0.0, "high": 0.0, "direct_low": 0.8}
 
 
 async def run(scale: int) -> list[Row]:
@@ -102,8 +102,10 @@ def _write(folder: Path, cards: int) -> int:
     """The days as files; answers their bytes."""
     folder.mkdir()
     dice = np.random.default_rng(1)
-    base = np.exp(dice.normal(5.5, 1.6, cards)).clip(20, 5e6)
-    factors = {"market": 1.0, "low": 0.9, "mid": 1.1, "high": 3.0, "direct_low": 1.0}
+    # As measured: half of the cards cost less than a dollar, one in twenty more than fifty, and the
+    # highest ask is parked at a price somebody likes.
+    base = np.exp(dice.normal(4.45, 2.0, cards)).clip(5, 5e6)
+    factors = {"market": 1.0, "low": 0.5, "mid": 1.1, "high": 5.0, "direct_low": 0.7}
     prices = {name: base * factor for name, factor in factors.items()}
     gone = {name: dice.random(cards) < share for name, share in MISSING.items()}
     size = 0
@@ -114,6 +116,8 @@ def _write(folder: Path, cards: int) -> int:
             moved = dice.random(cards) < share
             prices[name][moved] *= np.exp(dice.normal(0, 0.04, int(moved.sum())))
             cents = np.maximum(np.round(prices[name]), 1).astype(np.int64)
+            if name == "high":
+                cents = -(-cents // 100) * 100 - 1
             texts = np.char.add(
                 np.char.add((cents // 100).astype(str), "."),
                 np.char.zfill((cents % 100).astype(str), 2),
@@ -124,7 +128,7 @@ def _write(folder: Path, cards: int) -> int:
             f"{day},pokemon,{card // 200},{card},Normal,{','.join(values)}"
             for card, values in enumerate(zip(*columns, strict=True), 1)
         ]
-        data = gzip.compress("\r\n".join([*lines, ""]).encode(), 1)
+        data = gzip.compress("\r\n".join([*lines, ""]).encode(), 6)
         (folder / f"{day}.csv.gz").write_bytes(data)
         size += len(data)
     return size

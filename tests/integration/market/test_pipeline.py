@@ -358,7 +358,7 @@ async def test_numbers_of_old_days_are_forgotten_and_that_is_said(world, client,
     await client.analytics.GetCardSignals(ask)
     await world.day("2025-05-20", quoted(walk, 2))
     await drain(runner(world))
-    for table in ("signal_blocks", "movers"):
+    for table in ("signal_blocks", "mover_lists"):
         days = {row[0] for row in await world.db.fetch(f"select distinct day from {table}")}
         assert date(2025, 1, 31) in days, table
         assert date(2025, 1, 30) not in days, table

@@ -9,6 +9,7 @@ from libs.db import Tx
 from services.market.analytics import movers
 from services.market.domain.pipeline import KEPT_DAYS, DayVersion
 from services.market.store import movers as store
+from services.market.store.movers import MoverList
 from services.market.store.panels import Panels, Prices
 
 # By the contract's numbers.
@@ -27,30 +28,29 @@ class Movers:
     async def __call__(self, tx: Tx, day: DayVersion, panels: Panels) -> Mapping[str, int]:
         """Counts the places given."""
         prices = await panels.upto(day.source_number, day.day)
-        ranked = await asyncio.to_thread(_ranked, prices)
-        await store.replace(tx, day, ranked)
+        lists = await asyncio.to_thread(_lists, prices)
+        await store.replace(tx, day, lists)
         await store.prune(tx, day.source_number, day.day, KEPT_DAYS)
-        return {"places": len(ranked)}
+        return {"places": sum(len(one.cards) for one in lists)}
 
 
-def _ranked(prices: Prices) -> list[store.Ranked]:
-    ranked: list[store.Ranked] = []
+def _lists(prices: Prices) -> list[MoverList]:
+    lists = []
     for window in movers.WINDOWS:
         found = movers.movers(prices.market, prices.low, window)
         for number, by in ORDERINGS.items():
             for thin in (False, True):
                 rows = found.top(by, KEPT, thin=thin, floor=_FLOOR)
-                ranked += [
-                    (
+                before = found.before[rows]
+                lists.append(
+                    MoverList(
                         window,
                         number,
                         thin,
-                        place,
-                        int(prices.cards[row]),
-                        int(found.before[row]),
-                        int(found.before[row] + found.change[row]),
-                        int(found.moves[row]),
+                        cards=prices.cards[rows].tolist(),
+                        befores=before.tolist(),
+                        prices=(before + found.change[rows]).tolist(),
+                        moves=found.moves[rows].tolist(),
                     )
-                    for place, row in enumerate(rows, 1)
-                ]
-    return ranked
+                )
+    return lists
