@@ -136,6 +136,7 @@ async def delete(tx: Tx, id: UUID) -> None:
     await tx.execute("delete from lanes where endpoint = $1", id)
     await tx.execute("delete from email_digest_items where address = $1", id)
     await tx.execute("delete from email_addresses where id = $1", id)
+    await tx.execute("insert into former_email_addresses (id, delete_time) values ($1, now())", id)
     await lanes.note_removed(tx, [id])
 
 

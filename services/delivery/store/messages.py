@@ -17,15 +17,9 @@ from services.delivery.domain.model import (
     EndpointState,
     Message,
 )
+from services.delivery.store.sweeps import IS_ADDRESS
 
 _COLUMNS = "id, account, event_type, payload, create_time, deliver_by, trace_parent"
-
-# Whether a delivery `d` goes to an e-mail address, which may be gone.
-_EMAIL = (
-    "select a.id as endpoint from email_addresses a where a.id = d.endpoint union all"
-    " select p.endpoint from email_sends p where p.message = d.message and p.endpoint = d.endpoint"
-    " limit 1"
-)
 
 
 async def insert(tx: Tx, messages: Sequence[Message]) -> set[UUID]:
@@ -116,12 +110,12 @@ async def deliveries(reader: Reader, messages: Sequence[UUID]) -> dict[UUID, lis
         "select d.message, d.endpoint, d.state, d.attempt_count, nullif(d.due, 'infinity') as due,"
         " d.settle_time, d.reason, d.worker is not null as leased, e.state as endpoint_state,"
         " coalesce(e.state_reason = 'endpoint_unverified', false) as unverified,"
-        " s.endpoint is not null as email, case when e.id is null then l.open end as open,"
+        f" e.id is null and {IS_ADDRESS} as email,"
+        " case when e.id is null then l.open end as open,"
         " coalesce(d.due = 'infinity', false) as behind, false as digest,"
         " case when l.hold_until > now() then l.hold_reason end as hold_reason"
         " from deliveries d left join endpoints e on e.id = d.endpoint"
         " left join lanes l on l.endpoint = d.endpoint"
-        f" left join lateral ({_EMAIL}) s on e.id is null"
         " where d.message = any($1)"
         " union all select i.message, i.address, $2::smallint, 0, a.digest_time, null, '', false,"
         " null, false, true, l.open, false, true, null"
@@ -140,8 +134,8 @@ async def attempts(reader: Reader, message: UUID, after: UUID | None, limit: int
     """At most `limit` attempts of a message, oldest first, younger than `after`."""
     rows = await reader.fetch(
         "select d.id, d.message, d.endpoint, d.number, d.start_time, d.duration, d.http_status,"
-        " d.code, d.response_body, d.remote_address, case when s.endpoint is not null then 'email'"
-        f" else 'webhook' end as channel from attempts d left join lateral ({_EMAIL}) s on true"
+        f" d.code, d.response_body, d.remote_address, case when {IS_ADDRESS} then 'email'"
+        " else 'webhook' end as channel from attempts d"
         " where d.message = $1 and ($2::uuid is null or d.id > $2) order by d.id limit $3",
         message,
         after,

@@ -56,8 +56,12 @@ async def delete_old(tx: Tx, retention: float, limit: int) -> int:
 
 
 async def forget_past(tx: Tx, retention: float) -> None:
-    """Forgets holds and operations that ended so long ago."""
-    for table, end in (("lane_holds", "end_time"), ("delivery_operations", "finish_time")):
+    """Forgets holds and operations that ended so long ago, and that there were addresses."""
+    for table, end in (
+        ("lane_holds", "end_time"),
+        ("delivery_operations", "finish_time"),
+        ("former_email_addresses", "delete_time"),
+    ):
         await tx.execute(
             f"delete from {table} where {end} < now() - make_interval(secs => $1)", retention
         )

@@ -10,17 +10,22 @@ from services.delivery.domain.model import Channel, DeliveryState, Settled
 from services.delivery.domain.outcome import DELIVER_BY_PASSED, ENDPOINT_DELETED
 from services.delivery.store import lanes, order
 
+# Whether a delivery `d` goes to an e-mail address, which may be gone.
+IS_ADDRESS = (
+    "(exists (select from email_addresses a where a.id = d.endpoint)"
+    " or exists (select from former_email_addresses f where f.id = d.endpoint))"
+)
+
 # `picked` names the deliveries; the rest is the same for every end.
-SETTLE = """
-with picked as ({picked})
+SETTLE = f"""
+with picked as ({{picked}})
 update deliveries d set state = $2, reason = $3, due = null, worker = null, lease = null,
     settle_time = now()
 from picked p join messages m on m.id = p.message
 where d.message = p.message and d.endpoint = p.endpoint
 returning d.message, d.endpoint, d.attempt_count, d.settle_time, m.account, m.event_type,
     m.create_time, coalesce(d.round, 0) as round,
-    exists (select from email_addresses a where a.id = d.endpoint) or exists
-        (select from email_sends s where s.message = d.message and s.endpoint = d.endpoint) as email
+    {IS_ADDRESS} as email
 """
 
 _EXPIRED = SETTLE.format(

@@ -17,7 +17,7 @@ from services.delivery.domain.email_links import LinkKind
 from services.delivery.domain.model import Channel
 from services.delivery.domain.schedule import Schedule
 from services.delivery.handlers.email_notices import TellOwners
-from services.delivery.store import emails, messages
+from services.delivery.store import emails, messages, retention
 from tests.integration.delivery.email_world import SENT, EmailWorld, MailApi, token_in
 from tests.integration.delivery.receiver import Receiver, answer, drop, hang
 from tests.integration.delivery.world import CANCELLED, FAILED, PENDING, World, until
@@ -301,6 +301,26 @@ async def test_deleting_calls_off_and_the_same_mailbox_can_be_added_again(
         await mail.addresses(sender).delete(tx, account, address.id, "")
     assert await world.states() == [SENT, CANCELLED]
     assert (await mail.add(sender, account)).id != address.id
+
+
+async def test_what_was_for_a_deleted_address_is_still_an_e_mail(world, mail, api, account):
+    sender = await mail.sender([mail.api(api)])
+    address = await mail.confirmed(sender, account)
+    # Nothing sends e-mail any more: what comes now is never asked of a provider.
+    await world.db.execute("update lanes set open = false where endpoint = $1", address.id)
+    await world.tell(sender, world.fired(account))
+    async with world.db.transaction() as tx:
+        await mail.addresses(sender).delete(tx, account, address.id, "")
+    [fired] = await world.db.fetch("select id from messages where event_type = 'alert.triggered'")
+    [shown] = (await messages.deliveries(world.db, [fired["id"]]))[fired["id"]]
+    assert (shown.state, shown.channel) == (CANCELLED, Channel.EMAIL)
+    [told] = [event for event in await world.events() if event.code == "endpoint_deleted"]
+    assert told.endpoint.startswith("emailAddresses/eml_")
+    async with world.db.transaction() as tx:
+        await retention.forget_past(tx, 3600)
+        assert await tx.fetchval("select count(*) from former_email_addresses") == 1
+        await retention.forget_past(tx, -1)
+        assert await tx.fetchval("select count(*) from former_email_addresses") == 0
 
 
 async def test_another_accounts_address_does_not_exist(world, mail, api, account):
