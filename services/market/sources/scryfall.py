@@ -7,10 +7,11 @@ ours one is, an operator says. The link shows Scryfall's page of the card.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
+
+import orjson
 
 from services.market.sources import shapes
 from services.market.sources.adapter import DriftError, Foreign, Get, Notice, Rendered, Web
@@ -54,7 +55,7 @@ class Scryfall:
         # A card a line, with a comma after it, between lines with a bracket.
         async for line in web.lines(shapes.text(_LIST, told, "download_uri")):
             if (card := line.strip().rstrip(b",")) not in (b"[", b"]", b""):
-                kept += _kept(shapes.parsed(_CARDS, card))
+                kept += _kept(_read(card))
         return b"".join(kept)
 
     async def fetch(self, day: date, get: Get) -> Rendered:
@@ -66,6 +67,17 @@ class Scryfall:
         return Rendered(day, b"", b"", found)
 
 
+def _read(line: bytes) -> Mapping[str, Any]:
+    """A card of the list. Its prices are texts, so that nothing is lost by reading it quickly."""
+    try:
+        card = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise DriftError(_CARDS, "body", "JSON") from None
+    if not isinstance(card, dict):
+        raise DriftError(_CARDS, "body", "an object")
+    return card
+
+
 def _kept(card: Mapping[str, Any]) -> Iterator[bytes]:
     prices = shapes.within(_CARDS, card, "prices")
     known = {field: prices[field] for field in _PRINTINGS if prices.get(field) is not None}
@@ -73,7 +85,7 @@ def _kept(card: Mapping[str, Any]) -> Iterator[bytes]:
         shapes.decimal(_CARDS, known, field, within="prices.")
     if known:
         told = {field: card.get(field) for field in _KEPT} | {"prices": known}
-        yield json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        yield orjson.dumps(told) + b"\n"
 
 
 def _quotes(card: Mapping[str, Any]) -> Iterator[Foreign]:

@@ -140,6 +140,14 @@ async def test_a_list_of_another_shape_is_told(scene, change, told):
     assert waiting == []
 
 
+@pytest.mark.parametrize("line", ["{", "7"])
+async def test_a_line_of_a_list_that_is_no_card_is_told(scene, line):
+    scene.serve_magic(MAGIC)
+    scene.bodies["/file/default.json"] += line.encode() + b"\n"
+    asked, _ = await scene.fetch("scryfall")
+    assert asked.fetch.error.startswith("drift: default-cards.jsonl: body: expected")
+
+
 async def test_a_list_that_breaks_off_is_taken_whole_the_next_time(scene):
     scene.serve_magic(*[MAGIC | {"id": f"{n}"} for n in range(50)])
     path = "/file/default.json"
