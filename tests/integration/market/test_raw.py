@@ -1,5 +1,6 @@
 """Every file that was taken in can be read again, as it came."""
 
+import asyncio
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -71,3 +72,65 @@ async def test_an_object_store_keeps_the_same(tmp_path):
     assert await open_raw(str(tmp_path)).read(key, digest) == PLAIN
     with pytest.raises(AppError, match="is missing"):
         await raw.read("tcgplayer/00/00", digest)
+
+
+class Bucket:
+    """What an S3 server does of PUT and GET; `broken` refusals come first."""
+
+    def __init__(self):
+        self.objects, self.signed, self.broken = {}, [], 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+
+    async def _serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        method, path, _ = head[0].split()
+        headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in head)
+        }
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        self.signed.append(headers.get("authorization", ""))
+        status, answer = 200, b""
+        if self.broken:
+            self.broken, status = self.broken - 1, 503
+        elif method == "PUT":
+            self.objects[path] = body
+        elif path in self.objects:
+            answer = self.objects[path]
+        else:
+            status = 404
+        writer.write(
+            b'HTTP/1.1 %d X\r\ncontent-length: %d\r\netag: "1"\r\nconnection: close\r\n'
+            b"last-modified: Thu, 01 May 2025 00:00:00 GMT\r\n\r\n" % (status, len(answer)) + answer
+        )
+        await writer.drain()
+        writer.close()
+
+
+async def test_a_bucket_keeps_the_same(monkeypatch):
+    async with Bucket() as bucket:
+        for name, value in {
+            "AWS_ENDPOINT_URL": bucket.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "id",
+            "AWS_SECRET_ACCESS_KEY": "key",
+        }.items():
+            monkeypatch.setenv(name, value)
+        raw, digest = open_raw("s3://market/raw"), sha256(PLAIN).hexdigest()
+        bucket.broken = 1  # it is asked again
+        key = await raw.keep("tcgplayer", digest, PLAIN)
+        assert list(bucket.objects) == [f"/market/raw/{key}"]
+        assert await raw.read(key, digest) == PLAIN
+        bucket.objects = {path: squeeze(b"another") for path in bucket.objects}
+        with pytest.raises(AppError, match="is damaged"):
+            await raw.read(key, digest)
+        with pytest.raises(AppError, match="is missing"):
+            await raw.read("tcgplayer/00/00", digest)
+        assert all(one.startswith("AWS4-HMAC-SHA256 Credential=id/") for one in bucket.signed)
