@@ -251,8 +251,14 @@ async def test_years_that_come_at_once_before_or_otherwise_are_one_chain(world, 
     await holds()
     await take_years(world, long_walk, [missing], backfill=True)
     await holds()
-    long_walk[YEARS[5]][2] *= 3
-    await take_years(world, long_walk, YEARS[5:6])
+    # An old day that is kept, and whose run comes before the newest one's, which waits.
+    ends = [day for day in YEARS[:90] if (day + timedelta(days=1)).day == 1]
+    long_walk[ends[1]][2] *= 3
+    await take_years(world, long_walk, ends[1:2])
+    late = "update pipeline_runs set next_time = next_time + $1 where day = $2"
+    await world.db.execute(late, timedelta(days=1), YEARS[-1])
+    await drain(world, panels)
+    await world.db.execute(late, timedelta(days=-1), YEARS[-1])
     await holds()
 
 

@@ -58,10 +58,11 @@ class Indices:
         source = day.source_number
         since, runs = await pipeline.unfollowed(tx, source)
         days = await snapshots.days(tx, source)
-        if since is None:
-            counts = await self._follow(tx, day, panels, days[: days.index(day.day) + 1], day.day)
-        else:
-            counts = await self._follow(tx, day, panels, days, min(since, day.day))
+        if day.day < days[-1]:
+            # What came late is followed by the newest day's run, which is made anew for it: only
+            # its data version counts everything.
+            return await self._follow(tx, day, panels, days[: days.index(day.day) + 1], day.day)
+        counts = await self._follow(tx, day, panels, days, min(since or day.day, day.day))
         await pipeline.note_followed(tx, runs)
         return counts
 
