@@ -30,18 +30,22 @@ _POLL = 0.5
 async def work(db: Database, config: PipelineConfig) -> None:
     """Makes runs and closes months until neither has waited for the configured time."""
     await asyncio.to_thread(warm)
-    runner = Runner(db, SystemClock(), Panels(db), steps())
+    panels = Panels(db)
+    runner = Runner(db, SystemClock(), panels, steps())
     closing = Closing(db, SystemClock(), Rule(config.open_months, timedelta(seconds=config.quiet)))
     last = time.monotonic()
     while time.monotonic() < last + config.idle:
-        if await runner.run_once(tell=working.tell) or await _close(closing):
+        if await runner.run_once(tell=working.tell) or await _close(closing, panels):
             last = time.monotonic()
         else:
             await asyncio.sleep(_POLL)
 
 
-async def _close(closing: Closing) -> bool:
+async def _close(closing: Closing, panels: Panels) -> bool:
     begun = time.monotonic()
+    if await closing.due() is None:
+        return False
+    panels.forget()  # a month takes as much memory while it is packed
     if await closing() is None:
         return False
     working.tell("closed", time.monotonic() - begun)

@@ -3,7 +3,6 @@ months tiles. Nobody else needs to know which."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -187,23 +186,16 @@ async def read_rows(
     db: Database, source: int, first: date, last: date, fields: Sequence[str] = FIELDS
 ) -> list[Ints]:
     """The rows of some days that are not in tiles, by column: cards, days, and the fields."""
-    pieces: list[bytes] = []
-
-    async def keep(data: bytes) -> None:
-        pieces.append(data)
-
     columns = "".join(f", coalesce({field}, {money.NONE})" for field in fields)
-    async with db.acquire() as connection:
-        await connection.copy_from_query(
-            f"select card, day - date '2000-01-01'{columns} from quotes"
-            " where source = $1 and day between $2 and $3",
-            source,
-            first,
-            last,
-            output=keep,
-            format="binary",
-        )
-    return await asyncio.to_thread(wire.decode, b"".join(pieces), 2 + len(fields))
+    return await wire.read(
+        db,
+        2 + len(fields),
+        f"select card, day - date '2000-01-01'{columns} from quotes"
+        " where source = $1 and day between $2 and $3",
+        source,
+        first,
+        last,
+    )
 
 
 async def read_month(db: Database, source: int, month: date) -> Quotes:

@@ -61,18 +61,9 @@ async def rows(db: Database) -> list[Row]:
 
 async def prices(db: Database, cards: Ints) -> Ints:
     """The headline's market price of each card in cents, money.NONE where unknown."""
-    pieces: list[bytes] = []
-
-    async def keep(data: bytes) -> None:
-        pieces.append(data)
-
-    async with db.acquire() as connection:
-        await connection.copy_from_query(
-            "select card, market from card_latest where headline and market is not null",
-            output=keep,
-            format="binary",
-        )
-    card, market = wire.decode(b"".join(pieces), 2)
+    card, market = await wire.read(
+        db, 2, "select card, market from card_latest where headline and market is not null"
+    )
     found = np.full(len(cards), money.NONE, np.int32)
     places = np.searchsorted(cards, card)
     there = (places < len(cards)) & (cards[np.minimum(places, len(cards) - 1)] == card)

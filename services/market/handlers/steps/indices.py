@@ -83,6 +83,7 @@ class Indices:
             made = await self._made(tx, day, prices, rows, start)
             levels += len(made.levels)
             since = stop + timedelta(days=1)
+            del prices  # the next ones need the room
         made = await self._made(tx, day, await panels.upto(source, days[-1]), rows, since)
         return {"indices": len(made.definitions), "levels": levels + len(made.levels)}
 
