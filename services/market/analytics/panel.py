@@ -63,7 +63,7 @@ class Panel:
             raise ValueError("cents must be a matrix of int32, cards × days")
         kept = np.ascontiguousarray(cents).view()
         kept.flags.writeable = False
-        if ((kept < 1) & (kept != NONE)).any():
+        if kept.size and (kept.min() < NONE or not kept.all()):
             raise ValueError("a price must be above 0; NONE stands for no quote")
         return cls(first, kept.shape[1], kept, _Logs(kept))
 

@@ -35,7 +35,7 @@ async def of_basket(
 ) -> list[Constituent]:
     """The cards of a basket with a number above `after`, on the day of a level of its time."""
     start = int(np.searchsorted(basket.cards, after, side="right"))
-    numbers = list(basket.cards[start : start + limit])
+    numbers = basket.cards[start : start + limit].tolist()
     found = await quotes.of_cards(reader, source, numbers, basket.start, level.day)
     names = await cards.ids(reader, numbers)
     return [

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
+
 from libs.db import Reader, Tx
+from services.market.store import wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Basket:
 
     start: date
     equal_value: bool
-    cards: Sequence[int]
+    cards: npt.NDArray[np.int32]
 
 
 # Card number, sealed, set, its title, year of publication (0: unknown).
@@ -125,29 +129,22 @@ async def insert(tx: Tx, source: int, data_version: int, rows: Sequence[tuple[st
     )
 
 
-async def baskets_from(
-    reader: Reader, source: int, first: date
-) -> dict[tuple[str, date], Sequence[int]]:
-    """By index and first day the cards of baskets that count, from a day on."""
-    rows = await reader.fetch(
-        "select distinct on (index_id, start) index_id, start, cards from index_baskets"
-        " where source = $1 and start >= $2 order by index_id, start, data_version desc",
-        source,
-        first,
-    )
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
 async def insert_baskets(
     tx: Tx, source: int, data_version: int, found: Sequence[tuple[str, Basket]]
 ) -> None:
-    """Stores baskets; of the same data version they replace those stored before."""
+    """Stores baskets that are not those that count already; of the same data version they replace
+    those stored before."""
     await tx.executemany(
         "insert into index_baskets (source, index_id, start, data_version, equal_value, cards)"
-        " values ($1, $2, $3, $4, $5, $6)"
+        " select $1, $2, $3, $4, $5, new.cards from (select $6::text::int[] as cards) new"
+        " where new.cards is distinct from (select cards from index_baskets"
+        " where source = $1 and index_id = $2 and start = $3 order by data_version desc limit 1)"
         " on conflict (source, index_id, start, data_version) do update set"
         " equal_value = excluded.equal_value, cards = excluded.cards",
-        [(source, id, one.start, data_version, one.equal_value, one.cards) for id, one in found],
+        [
+            (source, id, one.start, data_version, one.equal_value, wire.array(one.cards))
+            for id, one in found
+        ],
     )
 
 
@@ -161,7 +158,7 @@ async def basket(reader: Reader, source: str, id: str, day: date) -> Basket | No
         id,
         day,
     )
-    return None if row is None else Basket(*row)
+    return None if row is None else Basket(row[0], row[1], np.array(row[2], np.int32))
 
 
 _SHOWN = """

@@ -96,16 +96,8 @@ class Indices:
         told = [(one.id, one.title, one.methodology) for one in made.definitions]
         await store.note(tx, source, told)
         await store.insert(tx, source, day.data_version, made.levels)
-        await self._note_baskets(tx, day, made.baskets)
+        await store.insert_baskets(tx, source, day.data_version, made.baskets)
         return made
-
-    async def _note_baskets(
-        self, tx: Tx, day: DayVersion, found: Sequence[tuple[str, Basket]]
-    ) -> None:
-        first = min(basket.start for _, basket in found)
-        known = await store.baskets_from(tx, day.source_number, first)
-        new = [(id, one) for id, one in found if list(known.get((id, one.start), ())) != one.cards]
-        await store.insert_baskets(tx, day.source_number, day.data_version, new)
 
     async def _attributes(self, tx: Tx, source: int) -> store.Rows:
         cards, catalogues, _ = await shelf.state(tx)
@@ -136,8 +128,8 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _M
         made.definitions.append(definition)
         had = known.get(definition.id, {})
         start, base = _start(definition.rhythm, days, since, had)
-        panel = _cut(prices.market, mask, start)
-        levels = index_catalogue.levels(definition, panel, base)
+        # Of the largest one copy is made, and gone before the next.
+        levels = index_catalogue.levels(definition, _cut(prices.market, mask, start), base)
         made.levels += [
             (definition.id, one)
             for one in _rows(levels)
@@ -146,7 +138,7 @@ def _followed(prices: Prices, rows: store.Rows, known: Known, since: date) -> _M
         equal = definition.weighting is Weighting.EQUAL
         cards = prices.cards[mask]
         made.baskets += [
-            (definition.id, Basket(day, equal, cards[places].tolist()))
+            (definition.id, Basket(day, equal, cards[places]))
             for day, places in levels.baskets.items()
         ]
     return made
